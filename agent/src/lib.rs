@@ -1,0 +1,1 @@
+//! The worker that lives in a room.

@@ -1,0 +1,1 @@
+//! A pure-Rust stand-in for the `libwebrtc` crate.

@@ -1,0 +1,1 @@
+//! Page model and fonts to the bytes of a PDF.

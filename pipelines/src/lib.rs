@@ -1,0 +1,1 @@
+//! The sans-IO core: audio to transcript, transcript to summary and page model.

@@ -1,0 +1,3 @@
+//! `lectern`: captions, transcripts and lecture notes for LiveKit rooms.
+
+fn main() {}

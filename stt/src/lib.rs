@@ -1,0 +1,1 @@
+//! A local recogniser that speaks Deepgram's streaming protocol.
