@@ -1,1 +1,26 @@
 //! The sans-IO core: audio to transcript, transcript to summary and page model.
+//!
+//! Nothing in here knows a clock, a socket, a file, a task or a lock. [`Meeting`] takes audio and recogniser
+//! messages and gives captions, segments to store and bytes for the recogniser; the live worker and
+//! `lectern replay` drive the same value. What follows the room's end ([`Lecture`], exports, summary, minutes) is
+//! made of plain values too.
+
+mod audio;
+mod caption;
+mod ids;
+mod lecture;
+mod meeting;
+mod segment;
+mod stage;
+mod time;
+
+pub use audio::{AudioFrame, SAMPLE_RATE_HZ};
+pub use caption::{Caption, CaptionKind, Health, HealthState, CAPTIONS_TOPIC, DATA_PACKET_BYTES_MAX, TRANSCRIPTION_TOPIC};
+pub use ids::{
+    ConnectionId, IdError, MeetingId, ParticipantIdentity, RoomName, RoomSid, SegmentId, TrackKey, TrackSid,
+};
+pub use lecture::Lecture;
+pub use meeting::{Event, Output, SttEnd};
+pub use segment::{Gap, GapReason, Participant, Segment, Word};
+pub use stage::Stage;
+pub use time::{MediaTime, UnixMillis};
