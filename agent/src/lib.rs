@@ -1,1 +1,54 @@
 //! The worker that lives in a room.
+//!
+//! [`run`] registers with LiveKit, takes rooms, and brings each from its first word to its artifacts. One process
+//! serves many rooms; each is a task tree of its own, and nothing that goes wrong in one reaches another.
+
+mod config;
+mod error;
+
+use lectern_storage::{Database, Objects, Writer};
+use tokio::sync::{Notify, watch};
+
+pub use config::{CaptionForms, Config, LiveKit, Llm, ScreenShareAudio, Stt, Visibility};
+pub use error::Error;
+
+/// What every room and every stage of one worker process shares.
+#[derive(Debug)]
+pub struct Context {
+    /// All settings.
+    pub config: Config,
+    /// Meetings, their stages and leases.
+    pub database: Database,
+    /// Stores final segments as they come, many rooms in one commit.
+    pub writer: Writer,
+    /// Artifacts.
+    pub objects: Objects,
+    /// The name under which this process holds leases; new at each start.
+    pub holder: String,
+    /// Told when a meeting has reached a new stage, so that the next step starts at once.
+    pub stages_wake: Notify,
+    /// Told when LiveKit's rooms should be compared with ours at once.
+    pub reconcile_wake: Notify,
+    registered: watch::Sender<bool>,
+}
+
+impl Context {
+    /// Puts together what the worker's parts share.
+    pub fn new(config: Config, database: Database, writer: Writer, objects: Objects) -> Self {
+        Self {
+            config,
+            database,
+            writer,
+            objects,
+            holder: format!("worker-{}", uuid::Uuid::now_v7()),
+            stages_wake: Notify::new(),
+            reconcile_wake: Notify::new(),
+            registered: watch::Sender::new(false),
+        }
+    }
+
+    /// Whether LiveKit has accepted this worker and can reach it; follow it for readiness.
+    pub fn registered(&self) -> watch::Receiver<bool> {
+        self.registered.subscribe()
+    }
+}

@@ -1,0 +1,102 @@
+//! What the worker has to be told, parsed by whoever starts it.
+
+use std::{path::PathBuf, time::Duration};
+
+use secrecy::SecretString;
+
+/// All settings of a worker.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The LiveKit server.
+    pub livekit: LiveKit,
+    /// Empty: every room is ours. Else only rooms that ask for an agent of this name.
+    pub agent_name: String,
+    /// Rooms that this worker takes at once.
+    pub rooms_max: u32,
+    /// How long running rooms may go on once the worker was told to stop.
+    pub drain: Duration,
+    /// Whether participants see the agent.
+    pub visibility: Visibility,
+    /// What becomes of a shared screen's sound.
+    pub screen_share_audio: ScreenShareAudio,
+    /// The wire forms in which captions are sent.
+    pub caption_forms: CaptionForms,
+    /// The recogniser.
+    pub stt: Stt,
+    /// The language model; without one summaries are extractive.
+    pub llm: Option<Llm>,
+    /// The program whose `render` command turns minutes into a PDF; usually our own executable.
+    pub render_program: PathBuf,
+}
+
+/// Where LiveKit is and how to prove that we may use it.
+#[derive(Debug, Clone)]
+pub struct LiveKit {
+    /// `ws://`, `wss://`, `http://` or `https://`.
+    pub url: String,
+    /// The API key's name.
+    pub api_key: String,
+    /// The API key's secret.
+    pub api_secret: SecretString,
+}
+
+/// Whether participants see the agent among themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Visibility {
+    /// The default: nobody sees it.
+    Hidden,
+    /// Front ends that look for a voice assistant find it.
+    Visible,
+}
+
+/// What becomes of the sound of a shared screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScreenShareAudio {
+    /// It is not subscribed to.
+    Ignored,
+    /// It is captioned like a microphone.
+    Captioned,
+}
+
+/// Which of the three wire forms of a caption are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CaptionForms {
+    /// Text streams on `lk.transcription`.
+    pub text_streams: bool,
+    /// The older `Transcription` packets.
+    pub transcription_packets: bool,
+    /// Our own JSON on `lectern.captions`.
+    pub data_packets: bool,
+}
+
+/// The recogniser and how it is asked.
+#[derive(Debug, Clone)]
+pub struct Stt {
+    /// `http(s)://` or `ws(s)://`, to which `/v1/listen` is added.
+    pub base_url: String,
+    /// Absent for our own recogniser.
+    pub api_key: Option<SecretString>,
+    /// The recogniser's model.
+    pub model: String,
+    /// A BCP 47 tag, or `multi`.
+    pub language: String,
+    /// Silence that ends a phrase.
+    pub endpointing_ms: u32,
+    /// Words to listen for.
+    pub keyterms: Vec<String>,
+    /// Sockets open at once in this process.
+    pub sockets_max: u32,
+}
+
+/// An OpenAI-compatible language model.
+#[derive(Debug, Clone)]
+pub struct Llm {
+    /// `https://…/v1`.
+    pub base_url: String,
+    /// Absent where the server asks for none.
+    pub api_key: Option<SecretString>,
+    /// The model's name.
+    pub model: String,
+    /// What the model takes and gives in one call.
+    pub context_tokens: u32,
+}

@@ -1,0 +1,44 @@
+//! What can go wrong around a room.
+
+use lectern_pipelines::RoomName;
+
+/// Why the worker, one of its rooms or a step after a room's end failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database or the object store failed.
+    #[error(transparent)]
+    Storage(#[from] lectern_storage::Error),
+    /// A token could not be made: the API key or secret is unusable.
+    #[error("making a LiveKit token: {0}")]
+    Token(#[from] livekit_api::access_token::AccessTokenError),
+    /// LiveKit's HTTP services refused or did not answer.
+    #[error("asking LiveKit to {action}: {source}")]
+    LiveKit {
+        /// What was being tried, as a verb phrase.
+        action: &'static str,
+        /// The client's account of it.
+        source: livekit_api::services::ServiceError,
+    },
+    /// The worker's connection to LiveKit failed.
+    #[error("worker connection to {url}: {reason}")]
+    Worker {
+        /// Where we connected to.
+        url: String,
+        /// What happened.
+        reason: String,
+    },
+    /// A room could not be joined.
+    #[error("joining room {room}: {reason}")]
+    Join {
+        /// The room.
+        room: RoomName,
+        /// What happened.
+        reason: String,
+    },
+    /// The language model failed for good.
+    #[error("language model: {0}")]
+    Llm(String),
+    /// The PDF could not be rendered.
+    #[error("rendering the PDF: {0}")]
+    Render(String),
+}
