@@ -12,6 +12,7 @@ mod lecture;
 mod meeting;
 mod segment;
 mod stage;
+mod summary;
 mod time;
 
 pub use audio::{AudioFrame, SAMPLE_RATE_HZ};
@@ -23,4 +24,5 @@ pub use lecture::Lecture;
 pub use meeting::{Event, Output, SttEnd};
 pub use segment::{Gap, GapReason, Participant, Segment, Word};
 pub use stage::Stage;
+pub use summary::{ActionItem, Chapter, CitedLine, KeyTerm, Summary, SummarySource};
 pub use time::{MediaTime, UnixMillis};

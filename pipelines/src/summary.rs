@@ -1,0 +1,5 @@
+//! A transcript in short.
+
+mod model;
+
+pub use model::{ActionItem, Chapter, CitedLine, KeyTerm, Summary, SummarySource};

@@ -1,0 +1,87 @@
+//! What a summary is, whoever made it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{MediaTime, SegmentId};
+
+/// A meeting in short; stored as JSON beside the transcript.
+///
+/// Every line names the segments it rests on, so that a reader can go from a claim to what was said.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Who made it; shown to the reader.
+    pub source: SummarySource,
+    /// What the meeting was about, in a few words; never empty.
+    pub title: String,
+    /// BCP 47, where it is known.
+    pub language: Option<String>,
+    /// The whole in a few lines; empty where nobody spoke.
+    pub abstract_lines: Vec<CitedLine>,
+    /// The parts of the meeting, in order and without overlap.
+    pub chapters: Vec<Chapter>,
+    /// The terms that carry it, the weightiest first.
+    pub key_terms: Vec<KeyTerm>,
+    /// What somebody is to do; often empty.
+    pub action_items: Vec<ActionItem>,
+    /// How much of the transcript its maker has read, 0 to 100.
+    pub coverage_percent: u8,
+    /// Lines left out because they rested on nothing that was said.
+    pub dropped_lines: u32,
+}
+
+/// Who made a summary.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum SummarySource {
+    /// Built in: sentences as they were said, chosen by counting words.
+    Extractive,
+    /// A language model wrote it.
+    Model {
+        /// As the settings name it.
+        name: String,
+    },
+}
+
+/// A sentence and what it rests on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CitedLine {
+    /// The sentence. Data, never markup.
+    pub text: String,
+    /// In the order of the transcript; never empty.
+    pub citations: Vec<SegmentId>,
+}
+
+/// A part of the meeting.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chapter {
+    /// What it is about; never empty.
+    pub title: String,
+    /// Where it begins.
+    pub start: MediaTime,
+    /// Where it ends; never before `start`.
+    pub end: MediaTime,
+    /// What was said in it, in short.
+    pub lines: Vec<CitedLine>,
+}
+
+/// A term that carries the meeting.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyTerm {
+    /// As it was said.
+    pub term: String,
+    /// What it means here; may be empty.
+    pub explanation: String,
+    /// Where it was said; never empty.
+    pub citations: Vec<SegmentId>,
+}
+
+/// Something that somebody is to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActionItem {
+    /// What is to be done.
+    pub text: String,
+    /// Who is to do it, where that was said.
+    pub owner: Option<String>,
+    /// Where it was said; never empty.
+    pub citations: Vec<SegmentId>,
+}
