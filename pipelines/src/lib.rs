@@ -7,9 +7,11 @@
 
 mod audio;
 mod caption;
+mod export;
 mod ids;
 mod lecture;
 mod meeting;
+mod minutes;
 mod segment;
 mod stage;
 mod summary;
@@ -17,11 +19,13 @@ mod time;
 
 pub use audio::{AudioFrame, SAMPLE_RATE_HZ};
 pub use caption::{Caption, CaptionKind, Health, HealthState, CAPTIONS_TOPIC, DATA_PACKET_BYTES_MAX, TRANSCRIPTION_TOPIC};
+pub use export::{ExportFormat, export};
 pub use ids::{
     ConnectionId, IdError, MeetingId, ParticipantIdentity, RoomName, RoomSid, SegmentId, TrackKey, TrackSid,
 };
 pub use lecture::Lecture;
 pub use meeting::{Event, Output, SttEnd};
+pub use minutes::{ActionNotes, Attendee, ChapterNotes, Entry, Line, Minutes, PageSize, Source, TermNotes};
 pub use segment::{Gap, GapReason, Participant, Segment, Word};
 pub use stage::Stage;
 pub use summary::{ActionItem, Chapter, CitedLine, KeyTerm, Summary, SummarySource};

@@ -1,0 +1,124 @@
+//! A lecture as a file: subtitles, text to read, and data.
+//!
+//! Names and words come from people and machines that nobody controls, so every format gets them as data: line
+//! breaks become spaces, control characters and bidirectional overrides are dropped, and what the format would
+//! take for markup is escaped. Only JSON keeps texts as they came (see [`export`] for its fields).
+
+mod calendar;
+mod cue;
+mod json;
+mod markdown;
+mod paragraph;
+mod plain;
+mod srt;
+mod txt;
+mod vtt;
+
+pub(crate) use calendar::date_of;
+pub(crate) use paragraph::{Joining, paragraphs};
+pub(crate) use plain::{name_of, plain};
+
+use crate::{Gap, GapReason, Lecture, Summary};
+
+/// The formats a lecture can be had in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ExportFormat {
+    /// WebVTT subtitles with voices.
+    Vtt,
+    /// SubRip subtitles.
+    Srt,
+    /// Text, one paragraph per utterance.
+    Txt,
+    /// Markdown: summary, chapters and transcript.
+    Md,
+    /// Everything, for programs.
+    Json,
+}
+
+impl ExportFormat {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Vtt, Self::Srt, Self::Txt, Self::Md, Self::Json];
+
+    /// The name, which is also the file's extension.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Vtt => "vtt",
+            Self::Srt => "srt",
+            Self::Txt => "txt",
+            Self::Md => "md",
+            Self::Json => "json",
+        }
+    }
+
+    /// The format of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.as_str() == name)
+    }
+
+    /// What HTTP calls it.
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Vtt => "text/vtt; charset=utf-8",
+            // Registered by nobody, understood by everybody.
+            Self::Srt => "application/x-subrip; charset=utf-8",
+            Self::Txt => "text/plain; charset=utf-8",
+            Self::Md => "text/markdown; charset=utf-8",
+            Self::Json => "application/json",
+        }
+    }
+}
+
+/// Writes `lecture` as a file of `format`, UTF-8.
+///
+/// `summary` goes into Markdown and JSON; the other formats hold the transcript alone. The same input gives the
+/// same bytes.
+///
+/// # JSON
+/// One object; times are milliseconds since the meeting began, texts are as they were received.
+///
+/// | field | |
+/// |---|---|
+/// | `schema` | `"lectern.transcript/1"`; a change that breaks readers raises the number |
+/// | `meetingId`, `room` | ids |
+/// | `startedAt` | RFC 3339, UTC; `null` if it lies outside the years 0 to 9999 |
+/// | `startedAtUnixMs`, `durationMs` | numbers |
+/// | `participants[]` | `identity`, `name` |
+/// | `segments[]` | `id`, `trackSid`, `identity`, `name`, `startMs`, `endMs`, `text`, `language` or `null`, `utterance`, `words[]` |
+/// | `segments[].words[]` | `text`, `startMs`, `endMs`, `confidence` (0 to 1) |
+/// | `gaps[]` | speech that is missing: `trackSid`, `identity`, `name`, `startMs`, `endMs`, `reason` |
+/// | `gaps[].reason` | `recogniser_away`, `recogniser_refused` or `recogniser_silent` |
+/// | `summary` | `null`, or `source` (`kind`: `extractive` or `model`, `model`: its name or `null`), `title`, `language`, `abstract[]`, `chapters[]` (`title`, `startMs`, `endMs`, `lines[]`), `keyTerms[]` (`term`, `explanation`, `citations[]`), `actionItems[]` (`text`, `owner`, `citations[]`), `coveragePercent`, `droppedLines` |
+/// | `summary.abstract[]`, `…lines[]` | `text`, `citations[]`: ids of the segments it rests on |
+///
+/// Readers must ignore fields they don't know.
+pub fn export(lecture: &Lecture, summary: Option<&Summary>, format: ExportFormat) -> Vec<u8> {
+    match format {
+        ExportFormat::Vtt => vtt::write(lecture).into_bytes(),
+        ExportFormat::Srt => srt::write(lecture).into_bytes(),
+        ExportFormat::Txt => txt::write(lecture).into_bytes(),
+        ExportFormat::Md => markdown::write(lecture, summary).into_bytes(),
+        ExportFormat::Json => json::write(lecture, summary),
+    }
+}
+
+/// A gap as people read it: `[0:12:03–0:12:40 not recorded: recogniser away]`.
+fn gap_notice(gap: &Gap) -> String {
+    format!(
+        "[{}–{} not recorded: {}]",
+        gap.start,
+        gap.end,
+        gap_reason(gap.reason)
+    )
+}
+
+/// Why speech is missing, in words.
+pub(crate) const fn gap_reason(reason: GapReason) -> &'static str {
+    match reason {
+        GapReason::RecogniserAway => "recogniser away",
+        GapReason::RecogniserRefused => "recogniser refused access",
+        GapReason::RecogniserSilent => "recogniser gave no answer",
+    }
+}
+
+#[cfg(test)]
+mod tests;
