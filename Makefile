@@ -1,0 +1,28 @@
+# The commands people type. Each does what its few lines say, and can be typed without make.
+SHELL := bash
+export PATH := $(CURDIR)/.dev/bin:$(CURDIR)/.dev/go/bin:$(CURDIR)/.dev/node/bin:$(PATH):$(HOME)/.cargo/bin
+
+.PHONY: help demo test lint ci clean
+
+help: ## Say what there is
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+
+demo: ## Caption a recording in a real LiveKit room and make its PDF, all on this machine
+	scripts/setup demo
+	scripts/demo
+
+test: ## Every test, against real servers that it starts and stops itself
+	scripts/setup test
+	scripts/with-services cargo test --locked --workspace --no-fail-fast
+
+lint: ## Formatting, clippy and documentation without a warning; licences and bans
+	scripts/setup lint
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+	cargo deny --locked check bans licenses sources
+
+ci: lint test ## What a change must pass
+
+clean: ## Forget all that was built, downloaded and run here
+	rm -rf target .dev tests/browser/node_modules
