@@ -35,6 +35,9 @@ pub enum Error {
         /// What happened.
         reason: String,
     },
+    /// The recogniser's settings make no sense.
+    #[error(transparent)]
+    Stt(#[from] crate::SttConfigError),
     /// The language model failed for good.
     #[error("language model: {0}")]
     Llm(String),

@@ -5,12 +5,16 @@
 
 mod config;
 mod error;
+mod stt;
 
 use lectern_storage::{Database, Objects, Writer};
 use tokio::sync::{Notify, watch};
 
 pub use config::{CaptionForms, Config, LiveKit, Llm, ScreenShareAudio, Stt, Visibility};
 pub use error::Error;
+pub use stt::{SttConfigError, SttUrl};
+
+use crate::stt::Recogniser;
 
 /// What every room and every stage of one worker process shares.
 #[derive(Debug)]
@@ -29,13 +33,15 @@ pub struct Context {
     pub stages_wake: Notify,
     /// Told when LiveKit's rooms should be compared with ours at once.
     pub reconcile_wake: Notify,
+    recogniser: Recogniser,
     registered: watch::Sender<bool>,
 }
 
 impl Context {
     /// Puts together what the worker's parts share.
-    pub fn new(config: Config, database: Database, writer: Writer, objects: Objects) -> Self {
-        Self {
+    pub fn new(config: Config, database: Database, writer: Writer, objects: Objects) -> Result<Self, Error> {
+        Ok(Self {
+            recogniser: Recogniser::new(&config.stt)?,
             config,
             database,
             writer,
@@ -44,7 +50,7 @@ impl Context {
             stages_wake: Notify::new(),
             reconcile_wake: Notify::new(),
             registered: watch::Sender::new(false),
-        }
+        })
     }
 
     /// Whether LiveKit has accepted this worker and can reach it; follow it for readiness.

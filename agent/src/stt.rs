@@ -1,0 +1,785 @@
+//! Websocket connections to a recogniser that speaks Deepgram's protocol, each a small task of its own.
+//!
+//! What is said over a connection, and when another one is wanted, the core decides; this file only carries it.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use futures_util::{SinkExt, Stream, StreamExt};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::{
+    net::TcpStream,
+    sync::{Semaphore, mpsc},
+    time::timeout,
+};
+use tokio_tungstenite::{
+    Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config,
+    tungstenite::{
+        self, Message, Utf8Bytes,
+        client::IntoClientRequest,
+        handshake::client::Request,
+        http::{HeaderValue, Uri, header::AUTHORIZATION},
+        protocol::WebSocketConfig,
+    },
+};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::{Instrument, Span, debug, info, warn};
+
+use lectern_pipelines::{ConnectionId, SttEnd};
+
+use crate::{Stt, tls};
+
+/// A recogniser's base URL: `https`, `wss`, `http` or `ws`, a host, perhaps a port and a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SttUrl {
+    /// `ws` or `wss`, host, port and path, without a slash at the end.
+    base: String,
+    host: String,
+    port: u16,
+}
+
+/// Why a text is no recogniser URL, or a key no key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SttConfigError {
+    /// Not a URL with scheme and host.
+    #[error("the recogniser's URL needs a scheme and a host, as in https://api.deepgram.com")]
+    NotAUrl,
+    /// A scheme that no websocket goes over.
+    #[error("the recogniser's URL begins with {0}://; https, wss, http and ws are possible")]
+    Scheme(String),
+    /// A user name or password in the URL, where logs would show it.
+    #[error("the recogniser's URL contains a user name; the key belongs into DEEPGRAM_API_KEY")]
+    Credentials,
+    /// Something after a question mark; the core adds the query.
+    #[error("the recogniser's URL contains a query; model and language have settings of their own")]
+    Query,
+    /// A key with characters that no HTTP header can carry.
+    #[error(
+        "DEEPGRAM_API_KEY contains characters that no HTTP header can carry; was it copied with a line break?"
+    )]
+    Key,
+}
+
+impl SttUrl {
+    /// Takes `text` for a base URL.
+    pub fn parse(text: &str) -> Result<Self, SttConfigError> {
+        let uri: Uri = text.trim().parse().map_err(|_| SttConfigError::NotAUrl)?;
+        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+            return Err(SttConfigError::NotAUrl);
+        };
+        let (scheme, port) = match scheme {
+            "https" | "wss" => ("wss", 443),
+            "http" | "ws" => ("ws", 80),
+            other => return Err(SttConfigError::Scheme(other.to_owned())),
+        };
+        if authority.as_str().contains('@') {
+            return Err(SttConfigError::Credentials);
+        }
+        if uri.query().is_some() {
+            return Err(SttConfigError::Query);
+        }
+        let port = authority.port_u16().unwrap_or(port);
+        // Whoever pasted the whole address means the same.
+        let path = uri.path().trim_end_matches('/').trim_end_matches("/v1/listen");
+        Ok(Self {
+            base: format!("{scheme}://{}:{port}{path}", authority.host()),
+            host: authority.host().trim_matches(['[', ']']).to_owned(),
+            port,
+        })
+    }
+
+    /// The URL as it is used, for people.
+    pub fn as_str(&self) -> &str {
+        &self.base
+    }
+}
+
+/// The recogniser as this process sees it: one for all rooms.
+#[derive(Debug)]
+pub(crate) struct Recogniser {
+    url: SttUrl,
+    authorization: Option<HeaderValue>,
+    sockets: Arc<Semaphore>,
+}
+
+/// What comes of a connection, in this order: perhaps `Opened`, messages, and `Ended` at last.
+#[derive(Debug)]
+pub(crate) struct SttNews {
+    /// The connection this is about.
+    pub(crate) connection: ConnectionId,
+    /// What happened to it.
+    pub(crate) event: SttEvent,
+}
+
+/// What can happen to a connection.
+#[derive(Debug)]
+pub(crate) enum SttEvent {
+    /// The recogniser accepted it.
+    Opened,
+    /// The recogniser said something.
+    Message(SttMessage),
+    /// It is over, or never came to be.
+    Ended(SttEnd),
+}
+
+/// A text message of the recogniser; its content shows in no log.
+pub(crate) struct SttMessage {
+    text: Utf8Bytes,
+    /// When it came.
+    pub(crate) received: Instant,
+}
+
+/// A connection as the driver holds it: dropped here, it ends without further ado.
+#[derive(Debug)]
+pub(crate) struct SttSocket {
+    outgoing: mpsc::Sender<Message>,
+    _end_on_drop: DropGuard,
+}
+
+/// More was to be sent than the network took for a long time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SocketStuck;
+
+/// TCP, TLS and the upgrade together may take so long.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the reason of a broken connection is waited for.
+const LAST_WORDS_TIMEOUT: Duration = Duration::from_secs(1);
+/// Frames that wait for the network, each 20 to 250 ms of audio: what was kept through an outage may come at once.
+const OUTGOING_FRAMES_MAX: usize = 1024;
+/// An hour of words would fit; no answer to a few seconds of audio is larger.
+const MESSAGE_BYTES_MAX: usize = 1 << 20;
+/// Per connection: replies are small, and there may be hundreds of connections.
+const READ_BUFFER_BYTES: usize = 4096;
+/// What of a server's own words about an error is logged.
+const SERVER_WORDS_BYTES_MAX: usize = 120;
+
+impl Recogniser {
+    /// Prepares connections; none is made yet.
+    pub(crate) fn new(settings: &Stt) -> Result<Self, SttConfigError> {
+        Ok(Self {
+            url: SttUrl::parse(&settings.base_url)?,
+            authorization: settings.api_key.as_ref().map(authorization_of).transpose()?,
+            // None at all would be a wait without end.
+            sockets: Arc::new(Semaphore::new(settings.sockets_max.max(1) as usize)),
+        })
+    }
+
+    /// Begins a connection. Everything that comes of it goes to `news`.
+    pub(crate) fn open(
+        &self,
+        connection: ConnectionId,
+        path_and_query: &str,
+        news: mpsc::Sender<SttNews>,
+    ) -> SttSocket {
+        let (sender, outgoing) = mpsc::channel(OUTGOING_FRAMES_MAX);
+        let cancelled = CancellationToken::new();
+        let task = ConnectionTask {
+            connection,
+            request: self.request(path_and_query),
+            host: self.url.host.clone(),
+            port: self.url.port,
+            sockets: Arc::clone(&self.sockets),
+            outgoing,
+            news,
+        };
+        tokio::spawn(
+            cancelled
+                .clone()
+                .run_until_cancelled_owned(task.run())
+                .instrument(Span::current()),
+        );
+        SttSocket {
+            outgoing: sender,
+            _end_on_drop: cancelled.drop_guard(),
+        }
+    }
+
+    /// The upgrade request, or nothing where the core's path is no path.
+    fn request(&self, path_and_query: &str) -> Option<Request> {
+        let mut request = format!("{}{path_and_query}", self.url.base)
+            .into_client_request()
+            .ok()?;
+        if let Some(authorization) = &self.authorization {
+            request.headers_mut().insert(AUTHORIZATION, authorization.clone());
+        }
+        Some(request)
+    }
+}
+
+impl SttSocket {
+    /// Queues a frame of audio.
+    pub(crate) fn send_audio(&self, bytes: Vec<u8>) -> Result<(), SocketStuck> {
+        self.send(Message::Binary(Bytes::from(bytes)))
+    }
+
+    /// Queues a control message.
+    pub(crate) fn send_text(&self, text: &'static str) -> Result<(), SocketStuck> {
+        self.send(Message::Text(Utf8Bytes::from_static(text)))
+    }
+
+    fn send(&self, message: Message) -> Result<(), SocketStuck> {
+        match self.outgoing.try_send(message) {
+            // Of a connection that is over, the end is on its way.
+            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(SocketStuck),
+        }
+    }
+}
+
+impl SttMessage {
+    /// The message as it came.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl std::fmt::Debug for SttMessage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SttMessage({} bytes)", self.text.len())
+    }
+}
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+struct ConnectionTask {
+    connection: ConnectionId,
+    request: Option<Request>,
+    host: String,
+    port: u16,
+    sockets: Arc<Semaphore>,
+    outgoing: mpsc::Receiver<Message>,
+    news: mpsc::Sender<SttNews>,
+}
+
+impl ConnectionTask {
+    async fn run(mut self) {
+        let sockets = Arc::clone(&self.sockets);
+        // Tokio's semaphore serves in the order of asking: no room can starve another.
+        let _turn = sockets.acquire().await.expect("the semaphore is never closed");
+        let _counted = CountedSocket::new();
+        let socket = match timeout(CONNECT_TIMEOUT, self.connect()).await {
+            Ok(Ok(socket)) => socket,
+            Ok(Err(refusal)) => return self.end(refusal).await,
+            Err(_) => return self.end(Ending::failed("no answer within 5 s")).await,
+        };
+        debug!(
+            stt.connection = self.connection.0,
+            "stt connection {} is open", self.connection
+        );
+        self.tell(SttEvent::Opened).await;
+        let ending = self.converse(socket).await;
+        self.end(ending).await;
+    }
+
+    async fn connect(&mut self) -> Result<Socket, Ending> {
+        let request = self
+            .request
+            .take()
+            .ok_or_else(|| Ending::failed("the request makes no URL"))?;
+        let stream = TcpStream::connect((self.host.as_str(), self.port))
+            .await
+            .map_err(Ending::of_io)?;
+        stream.set_nodelay(true).map_err(Ending::of_io)?;
+        let connector = match request.uri().scheme_str() {
+            Some("wss") => {
+                Connector::Rustls(tls::client_config().map_err(|error| Ending::failed(&error.to_string()))?)
+            }
+            _ => Connector::Plain,
+        };
+        let (socket, _) =
+            client_async_tls_with_config(request, stream, Some(websocket_config()), Some(connector))
+                .await
+                .map_err(Ending::of_websocket)?;
+        Ok(socket)
+    }
+
+    /// Sends and receives at the same time: a recogniser that takes no audio may still have words for us.
+    async fn converse(&mut self, socket: Socket) -> Ending {
+        let (mut sink, stream) = socket.split();
+        let outgoing = &mut self.outgoing;
+        let send = async {
+            while let Some(message) = outgoing.recv().await {
+                if let Err(error) = sink.send(message).await {
+                    return Ending::of_websocket(error);
+                }
+            }
+            Ending::failed("nobody listens to it any more")
+        };
+        let receive = receive(self.connection, stream, &self.news);
+        tokio::pin!(send, receive);
+        tokio::select! {
+            ending = &mut receive => ending,
+            // What the server had to say, such as why it closed, may be on its way still.
+            ending = &mut send => timeout(LAST_WORDS_TIMEOUT, receive).await.unwrap_or(ending),
+        }
+    }
+
+    async fn end(&self, ending: Ending) {
+        let connection = self.connection.0;
+        match ending.end {
+            SttEnd::Closed(1000) => info!(
+                stt.connection = connection,
+                "stt connection {connection} was closed"
+            ),
+            end => warn!(
+                stt.connection = connection,
+                stt.end = ?end,
+                stt.detail = ending.detail,
+                "stt connection {connection} ended: {} ({})",
+                meaning_of(end),
+                ending.detail
+            ),
+        }
+        self.tell(SttEvent::Ended(ending.end)).await;
+    }
+
+    async fn tell(&self, event: SttEvent) {
+        tell(&self.news, self.connection, event).await;
+    }
+}
+
+async fn receive(
+    connection: ConnectionId,
+    mut stream: impl Stream<Item = Result<Message, tungstenite::Error>> + Unpin,
+    news: &mpsc::Sender<SttNews>,
+) -> Ending {
+    loop {
+        match stream.next().await {
+            Some(Ok(Message::Text(text))) => {
+                let message = SttMessage {
+                    text,
+                    received: Instant::now(),
+                };
+                tell(news, connection, SttEvent::Message(message)).await;
+            }
+            Some(Ok(Message::Close(frame))) => {
+                let (code, words) = frame.map_or((1005, String::new()), |frame| {
+                    (frame.code.into(), frame.reason.as_str().to_owned())
+                });
+                return Ending {
+                    end: SttEnd::Closed(code),
+                    detail: short(&words),
+                };
+            }
+            // Pings are answered by the library; the protocol has no binary messages in this direction.
+            Some(Ok(_)) => {}
+            Some(Err(error)) => return Ending::of_websocket(error),
+            None => return Ending::failed("the stream ended"),
+        }
+    }
+}
+
+async fn tell(news: &mpsc::Sender<SttNews>, connection: ConnectionId, event: SttEvent) {
+    // Without a receiver the room is gone, and this task is about to be.
+    let _ = news.send(SttNews { connection, event }).await;
+}
+
+/// Keeps the gauge right whichever way a connection's task ends.
+struct CountedSocket;
+
+impl CountedSocket {
+    fn new() -> Self {
+        metrics::gauge!("lectern_stt_sockets").increment(1.0);
+        Self
+    }
+}
+
+impl Drop for CountedSocket {
+    fn drop(&mut self) {
+        metrics::gauge!("lectern_stt_sockets").decrement(1.0);
+    }
+}
+
+/// How a connection ended, with words for the log.
+struct Ending {
+    end: SttEnd,
+    detail: String,
+}
+
+impl Ending {
+    fn failed(detail: &str) -> Self {
+        Self {
+            end: SttEnd::Failed,
+            detail: detail.to_owned(),
+        }
+    }
+
+    fn of_io(error: std::io::Error) -> Self {
+        Self::failed(&short(&error.to_string()))
+    }
+
+    fn of_websocket(error: tungstenite::Error) -> Self {
+        match error {
+            tungstenite::Error::Http(response) => Self {
+                end: SttEnd::Refused(response.status().as_u16()),
+                // Deepgram names the cause in this header.
+                detail: response
+                    .headers()
+                    .get("dg-error")
+                    .and_then(|value| value.to_str().ok())
+                    .map_or_else(|| response.status().to_string(), short),
+            },
+            error => Self::failed(&short(&error.to_string())),
+        }
+    }
+}
+
+/// What an operator should know about an end.
+fn meaning_of(end: SttEnd) -> &'static str {
+    match end {
+        SttEnd::Refused(401 | 403) => "the recogniser refuses the key: check DEEPGRAM_API_KEY",
+        SttEnd::Refused(402) => "the recogniser's account has no credit left",
+        SttEnd::Refused(429) => {
+            "the recogniser has too many connections of this project; it is tried again later"
+        }
+        SttEnd::Refused(400) => "the recogniser refuses the settings: check model and language",
+        SttEnd::Refused(404) => "the recogniser has nothing at this address: check DEEPGRAM_URL",
+        SttEnd::Refused(500..) => "the recogniser is out of order; it is tried again later",
+        SttEnd::Refused(_) => "the recogniser refuses the connection",
+        SttEnd::Closed(1008) => "the recogniser could not make sense of the audio",
+        SttEnd::Closed(1011) => "the recogniser failed, or got no audio for too long",
+        SttEnd::Closed(_) => "the recogniser closed it",
+        SttEnd::Failed => "the recogniser could not be reached, or the network broke",
+    }
+}
+
+fn authorization_of(key: &SecretString) -> Result<HeaderValue, SttConfigError> {
+    let mut value = HeaderValue::try_from(format!("Token {}", key.expose_secret().trim()))
+        .map_err(|_| SttConfigError::Key)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn websocket_config() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(0)
+        .max_message_size(Some(MESSAGE_BYTES_MAX))
+        .max_frame_size(Some(MESSAGE_BYTES_MAX))
+}
+
+/// A server's words as far as a log line should carry them.
+fn short(words: &str) -> String {
+    words
+        .chars()
+        .filter(|letter| !letter.is_control())
+        .take(SERVER_WORDS_BYTES_MAX)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+    use tokio_tungstenite::{
+        accept_async, accept_hdr_async,
+        tungstenite::{
+            handshake::server,
+            protocol::{CloseFrame, frame::coding::CloseCode},
+        },
+    };
+
+    use super::*;
+
+    const PATH: &str = "/v1/listen?model=nova-3";
+    const FIRST: ConnectionId = ConnectionId(1);
+
+    async fn listener() -> (TcpListener, String) {
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a free port on loopback");
+        let url = format!("http://{}", listener.local_addr().expect("a bound address"));
+        (listener, url)
+    }
+
+    fn recogniser(url: &str, sockets_max: u32) -> Recogniser {
+        Recogniser::new(&Stt {
+            base_url: url.to_owned(),
+            api_key: Some(SecretString::from("key-of-tests")),
+            model: String::new(),
+            language: String::new(),
+            endpointing_ms: 0,
+            keyterms: Vec::new(),
+            sockets_max,
+        })
+        .expect("a good configuration")
+    }
+
+    async fn next(news: &mut mpsc::Receiver<SttNews>) -> (ConnectionId, SttEvent) {
+        let SttNews { connection, event } = timeout(Duration::from_secs(20), news.recv())
+            .await
+            .expect("news within 20 s")
+            .expect("the task still lives");
+        (connection, event)
+    }
+
+    async fn expect_opened(news: &mut mpsc::Receiver<SttNews>) {
+        let (_, event) = next(news).await;
+        assert!(matches!(event, SttEvent::Opened), "{event:?}");
+    }
+
+    async fn expect_end(news: &mut mpsc::Receiver<SttNews>) -> SttEnd {
+        match next(news).await.1 {
+            SttEvent::Ended(end) => end,
+            other => panic!("expected the end, got {other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn audio_text_and_messages_pass_in_order() {
+        let (listener, url) = listener().await;
+        let server = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.expect("a connection");
+            let mut seen = None;
+            #[expect(clippy::result_large_err, reason = "the signature of the library's callback")]
+            let callback = |request: &server::Request, response: server::Response| {
+                seen = Some((
+                    request.uri().to_string(),
+                    request.headers().get(AUTHORIZATION).cloned(),
+                ));
+                Ok(response)
+            };
+            let mut socket = accept_hdr_async(stream, callback).await.expect("an upgrade");
+            let audio = socket.next().await.expect("a frame").expect("no error");
+            let text = socket.next().await.expect("a frame").expect("no error");
+            socket
+                .send(Message::Ping(Bytes::from_static(b"?")))
+                .await
+                .expect("sent");
+            socket.send(Message::text("one")).await.expect("sent");
+            socket.send(Message::text("two")).await.expect("sent");
+            let pong = socket.next().await.expect("a frame").expect("no error");
+            socket.close(None).await.expect("closed");
+            (seen.expect("headers"), audio, text, pong)
+        });
+        let (sender, mut news) = mpsc::channel(8);
+        let socket = recogniser(&url, 1).open(FIRST, PATH, sender);
+        expect_opened(&mut news).await;
+        socket.send_audio(vec![1, 2, 3]).expect("room in the queue");
+        socket
+            .send_text("{\"type\":\"Finalize\"}")
+            .expect("room in the queue");
+        for expected in ["one", "two"] {
+            match next(&mut news).await {
+                (FIRST, SttEvent::Message(message)) => assert_eq!(message.as_str(), expected),
+                other => panic!("expected a message, got {other:?}"),
+            }
+        }
+        assert_eq!(expect_end(&mut news).await, SttEnd::Closed(1005));
+        let ((path, authorization), audio, text, pong) = server.await.expect("the server ran to its end");
+        assert_eq!(path, PATH);
+        assert_eq!(authorization.expect("a header"), "Token key-of-tests");
+        assert_eq!(audio, Message::binary(vec![1, 2, 3]));
+        assert_eq!(text, Message::text("{\"type\":\"Finalize\"}"));
+        assert_eq!(pong, Message::Pong(Bytes::from_static(b"?")));
+    }
+
+    #[tokio::test]
+    async fn a_refused_upgrade_ends_with_its_status() {
+        for status in [400, 401, 402, 403, 429, 503] {
+            let (listener, url) = listener().await;
+            let server = tokio::spawn(async move {
+                let (mut stream, _) = listener.accept().await.expect("a connection");
+                let mut request = [0; 2048];
+                let read = stream.read(&mut request).await.expect("a request");
+                assert!(read > 0, "the client said nothing");
+                let reply = format!("HTTP/1.1 {status} No\r\ndg-error: INVALID\r\ncontent-length: 0\r\n\r\n");
+                stream.write_all(reply.as_bytes()).await.expect("sent");
+            });
+            let (sender, mut news) = mpsc::channel(8);
+            let _socket = recogniser(&url, 1).open(FIRST, PATH, sender);
+            assert_eq!(expect_end(&mut news).await, SttEnd::Refused(status));
+            server.await.expect("the server ran to its end");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_speaks_no_http_is_a_failure() {
+        let (listener, url) = listener().await;
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            stream
+                .write_all(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
+                .await
+                .expect("sent");
+        });
+        let (sender, mut news) = mpsc::channel(8);
+        let _socket = recogniser(&url, 1).open(FIRST, PATH, sender);
+        assert_eq!(expect_end(&mut news).await, SttEnd::Failed);
+    }
+
+    #[tokio::test]
+    async fn nobody_at_the_address_is_a_failure() {
+        let (listener, url) = listener().await;
+        drop(listener);
+        let (sender, mut news) = mpsc::channel(8);
+        let _socket = recogniser(&url, 1).open(FIRST, PATH, sender);
+        assert_eq!(expect_end(&mut news).await, SttEnd::Failed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_hangs_at_the_upgrade_is_given_up_after_five_seconds() {
+        let (_listener, url) = listener().await;
+        let (sender, mut news) = mpsc::channel(8);
+        let begin = tokio::time::Instant::now();
+        let _socket = recogniser(&url, 1).open(FIRST, PATH, sender);
+        assert_eq!(expect_end(&mut news).await, SttEnd::Failed);
+        assert_eq!(begin.elapsed().as_secs(), CONNECT_TIMEOUT.as_secs());
+    }
+
+    #[tokio::test]
+    async fn close_codes_reach_the_core() {
+        for code in [1000, 1008, 1011] {
+            let (listener, url) = listener().await;
+            tokio::spawn(async move {
+                let (stream, _) = listener.accept().await.expect("a connection");
+                let mut socket = accept_async(stream).await.expect("an upgrade");
+                let frame = CloseFrame {
+                    code: CloseCode::from(code),
+                    reason: "NET-0001".into(),
+                };
+                socket.close(Some(frame)).await.expect("closed");
+                while socket.next().await.is_some() {}
+            });
+            let (sender, mut news) = mpsc::channel(8);
+            let _socket = recogniser(&url, 1).open(FIRST, PATH, sender);
+            expect_opened(&mut news).await;
+            assert_eq!(expect_end(&mut news).await, SttEnd::Closed(code));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_dropped_mid_way_is_a_failure() {
+        let (listener, url) = listener().await;
+        tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.expect("a connection");
+            let mut socket = accept_async(stream).await.expect("an upgrade");
+            socket.send(Message::text("one")).await.expect("sent");
+            // Dropped without a close frame.
+        });
+        let (sender, mut news) = mpsc::channel(8);
+        let _socket = recogniser(&url, 1).open(FIRST, PATH, sender);
+        expect_opened(&mut news).await;
+        assert!(matches!(next(&mut news).await.1, SttEvent::Message(_)));
+        assert_eq!(expect_end(&mut news).await, SttEnd::Failed);
+    }
+
+    #[tokio::test]
+    async fn garbage_frames_are_a_failure_and_no_panic() {
+        let (listener, url) = listener().await;
+        tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.expect("a connection");
+            let mut socket = accept_async(stream).await.expect("an upgrade");
+            // Reserved bits, an unknown opcode, and a text that is no UTF-8 would each do.
+            socket.get_mut().write_all(&[0xff; 64]).await.expect("sent");
+            while socket.next().await.is_some_and(|frame| frame.is_ok()) {}
+        });
+        let (sender, mut news) = mpsc::channel(8);
+        let _socket = recogniser(&url, 1).open(FIRST, PATH, sender);
+        expect_opened(&mut news).await;
+        assert_eq!(expect_end(&mut news).await, SttEnd::Failed);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_reads_nothing_makes_the_socket_stuck_not_the_memory_full() {
+        let (listener, url) = listener().await;
+        tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.expect("a connection");
+            let _socket = accept_async(stream).await.expect("an upgrade");
+            std::future::pending::<()>().await;
+        });
+        let (sender, mut news) = mpsc::channel(8);
+        let socket = recogniser(&url, 1).open(FIRST, PATH, sender);
+        expect_opened(&mut news).await;
+        let frame = vec![0; 16_000];
+        let mut sent = 0;
+        while socket.send_audio(frame.clone()).is_ok() {
+            sent += 1;
+            assert!(sent < 10_000, "160 MB were taken");
+            tokio::task::yield_now().await;
+        }
+        assert!(sent >= OUTGOING_FRAMES_MAX, "only {sent} frames were taken");
+    }
+
+    #[tokio::test]
+    async fn a_connection_beyond_the_bound_waits_for_its_turn() {
+        let (listener, url) = listener().await;
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.expect("a connection");
+                tokio::spawn(async move {
+                    let mut socket = accept_async(stream).await.expect("an upgrade");
+                    while socket.next().await.is_some_and(|frame| frame.is_ok()) {}
+                });
+            }
+        });
+        let recogniser = recogniser(&url, 1);
+        let (sender, mut news) = mpsc::channel(8);
+        let first = recogniser.open(FIRST, PATH, sender.clone());
+        expect_opened(&mut news).await;
+        let _second = recogniser.open(ConnectionId(2), PATH, sender);
+        let nothing = timeout(Duration::from_millis(100), news.recv()).await;
+        assert!(
+            nothing.is_err(),
+            "the second connection did not wait: {nothing:?}"
+        );
+        drop(first);
+        let (connection, event) = next(&mut news).await;
+        assert_eq!(connection, ConnectionId(2));
+        assert!(matches!(event, SttEvent::Opened), "{event:?}");
+    }
+
+    #[test]
+    fn urls_are_taken_as_people_write_them() {
+        for (text, expected) in [
+            ("https://api.deepgram.com", "wss://api.deepgram.com:443"),
+            ("wss://api.deepgram.com/", "wss://api.deepgram.com:443"),
+            ("http://127.0.0.1:8190", "ws://127.0.0.1:8190"),
+            ("ws://[::1]:8190", "ws://[::1]:8190"),
+            (
+                "https://stt.example.org/deepgram/v1/listen",
+                "wss://stt.example.org:443/deepgram",
+            ),
+        ] {
+            assert_eq!(
+                SttUrl::parse(text).map(|url| url.base),
+                Ok(expected.to_owned()),
+                "{text}"
+            );
+        }
+        assert_eq!(
+            SttUrl::parse("ws://[::1]:1").map(|url| url.host),
+            Ok("::1".to_owned())
+        );
+    }
+
+    #[test]
+    fn bad_urls_and_keys_say_what_is_wrong() {
+        assert_eq!(SttUrl::parse("api.deepgram.com"), Err(SttConfigError::NotAUrl));
+        assert_eq!(
+            SttUrl::parse("ftp://example.org"),
+            Err(SttConfigError::Scheme("ftp".to_owned()))
+        );
+        assert_eq!(
+            SttUrl::parse("https://key@example.org"),
+            Err(SttConfigError::Credentials)
+        );
+        assert_eq!(
+            SttUrl::parse("https://example.org/?model=x"),
+            Err(SttConfigError::Query)
+        );
+        let key = SecretString::from("two\nlines");
+        assert_eq!(authorization_of(&key), Err(SttConfigError::Key));
+    }
+
+    #[test]
+    fn the_key_shows_in_no_debug_output() {
+        let printed = format!("{:?}", recogniser("http://127.0.0.1:1", 1));
+        assert!(!printed.contains("key-of-tests"), "{printed}");
+    }
+}
