@@ -1,0 +1,3 @@
+//! From PCM to packets.
+
+pub(crate) mod feed;
