@@ -64,7 +64,10 @@ impl Caption {
         match excess {
             0 => whole,
             // The text streams carry the whole; what is cut here is the middle of a speech without a pause.
-            _ => packet(tail_of(&segment.text, segment.text.len().saturating_sub(2 * excess))),
+            _ => packet(tail_of(
+                &segment.text,
+                segment.text.len().saturating_sub(2 * excess),
+            )),
         }
     }
 
@@ -153,7 +156,9 @@ struct HealthPacket<'a> {
 /// The last `bytes` bytes of `text`, or a little less where that would split a character.
 fn tail_of(text: &str, bytes: usize) -> &str {
     let from = text.len().saturating_sub(bytes);
-    let from = (from..=text.len()).find(|&at| text.is_char_boundary(at)).unwrap_or(text.len());
+    let from = (from..=text.len())
+        .find(|&at| text.is_char_boundary(at))
+        .unwrap_or(text.len());
     &text[from..]
 }
 
@@ -197,7 +202,11 @@ mod tests {
 
     #[test]
     fn long_text_never_makes_a_packet_too_large() {
-        for text in ["ж".repeat(10_000), "\"".repeat(20_000), "x".repeat(DATA_PACKET_BYTES_MAX)] {
+        for text in [
+            "ж".repeat(10_000),
+            "\"".repeat(20_000),
+            "x".repeat(DATA_PACKET_BYTES_MAX),
+        ] {
             let packet = caption(&text).data_packet();
             assert!(packet.len() <= DATA_PACKET_BYTES_MAX, "{} bytes", packet.len());
             serde_json::from_slice::<serde_json::Value>(&packet).expect("valid JSON");

@@ -8,25 +8,34 @@
 mod audio;
 mod caption;
 mod export;
+mod gate;
 mod ids;
 mod lecture;
 mod meeting;
 mod minutes;
+mod resample;
 mod segment;
 mod stage;
+mod stt;
 mod summary;
 mod time;
+mod transcript;
 
 pub use audio::{AudioFrame, SAMPLE_RATE_HZ};
-pub use caption::{Caption, CaptionKind, Health, HealthState, CAPTIONS_TOPIC, DATA_PACKET_BYTES_MAX, TRANSCRIPTION_TOPIC};
+pub use caption::{
+    CAPTIONS_TOPIC, Caption, CaptionKind, DATA_PACKET_BYTES_MAX, Health, HealthState, TRANSCRIPTION_TOPIC,
+};
 pub use export::{ExportFormat, export};
+pub use gate::GateSettings;
 pub use ids::{
     ConnectionId, IdError, MeetingId, ParticipantIdentity, RoomName, RoomSid, SegmentId, TrackKey, TrackSid,
 };
 pub use lecture::Lecture;
-pub use meeting::{Event, Output, SttEnd};
+pub use meeting::{Event, Meeting, Output, Settings, SttEnd};
 pub use minutes::{ActionNotes, Attendee, ChapterNotes, Entry, Line, Minutes, PageSize, Source, TermNotes};
+pub use resample::Resampler;
 pub use segment::{Gap, GapReason, Participant, Segment, Word};
 pub use stage::Stage;
-pub use summary::{ActionItem, Chapter, CitedLine, KeyTerm, Summary, SummarySource};
+pub use stt::{ModelImprovement, SttSettings};
+pub use summary::{ActionItem, Chapter, CitedLine, KeyTerm, Summary, SummarySource, extractive};
 pub use time::{MediaTime, UnixMillis};

@@ -1,9 +1,432 @@
 //! One meeting: everything that happens while people are in the room.
 
-use crate::{
-    AudioFrame, Caption, ConnectionId, Gap, Health, MediaTime, Participant, ParticipantIdentity, Segment,
-    SegmentId, TrackKey, TrackSid,
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
 };
+
+use crate::{
+    AudioFrame, Caption, CaptionKind, ConnectionId, Gap, Health, MediaTime, Participant, ParticipantIdentity,
+    Resampler, SAMPLE_RATE_HZ, Segment, SegmentId, TrackKey, TrackSid,
+    gate::{Gate, GateSettings, Passed},
+    stt::{Session, SessionOutput, SttSettings},
+    transcript::Transcript,
+};
+
+/// A sitting in a room, from its first to its last word.
+///
+/// Feed one input, drain [`Meeting::poll_output`] to `None`, then wait for the next input or for
+/// [`Meeting::poll_timeout`], whichever is first; when it has come, the input is [`Event::Timeout`]. Nothing fails:
+/// what makes no sense comes out as [`Output::Rejected`].
+pub struct Meeting {
+    settings: Settings,
+    stt: Arc<SttSettings>,
+    participants: HashMap<ParticipantIdentity, Participant>,
+    tracks: BTreeMap<TrackKey, Track>,
+    /// Which track a connection belongs to.
+    connections: HashMap<ConnectionId, TrackKey>,
+    last_connection: u32,
+    /// Finals on their way to the disk, shown as final when they are there.
+    unstored: HashMap<SegmentId, Segment>,
+    ending: Ending,
+    outputs: VecDeque<Output>,
+}
+
+/// How a meeting is to be held.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Begins every segment id; another one for each run of a worker, so that ids are never used twice.
+    pub run: String,
+    /// What of the audio is sent.
+    pub gate: GateSettings,
+    /// How the recogniser is asked.
+    pub stt: SttSettings,
+    /// How long after the room's end last finals are waited for.
+    pub last_finals: Duration,
+}
+
+enum Ending {
+    Not,
+    /// The room is over; what is heard by then counts.
+    Until(MediaTime),
+    Done,
+}
+
+struct Track {
+    sid: TrackSid,
+    speaker: ParticipantIdentity,
+    resampler: Option<Resampler>,
+    /// Resampled audio on its way to the gate.
+    scratch: Vec<i16>,
+    /// There from the first frame on, which starts the track's clock.
+    gate: Option<Gate>,
+    last_audio: MediaTime,
+    session: Session,
+    transcript: Transcript,
+    has_ended: bool,
+}
+
+impl Meeting {
+    /// A meeting that begins now: at [`MediaTime::ZERO`], or wherever the first event's time is.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            stt: Arc::new(settings.stt.clone()),
+            settings,
+            participants: HashMap::new(),
+            tracks: BTreeMap::new(),
+            connections: HashMap::new(),
+            last_connection: 0,
+            unstored: HashMap::new(),
+            ending: Ending::Not,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Takes what happened at `now`, which never goes back.
+    pub fn handle(&mut self, event: Event<'_>, now: MediaTime) {
+        match event {
+            Event::ParticipantSeen(participant) => {
+                self.participants
+                    .insert(participant.identity.clone(), participant.clone());
+            }
+            Event::TrackStarted { track, sid, speaker } => self.start_track(track, sid, speaker),
+            Event::Audio { track, frame } => self.audio(track, frame, now),
+            Event::TrackEnded { track } => self.with_track(track, now, |track| track.end()),
+            Event::SttOpened { connection } => {
+                self.with_connection(connection, now, |session| session.opened(connection, now));
+            }
+            Event::SttMessage { connection, text } => {
+                self.with_connection(connection, now, |session| session.message(connection, text, now));
+            }
+            Event::SttEnded { connection, end } => {
+                self.with_connection(connection, now, |session| session.ended(connection, end, now));
+                self.connections.remove(&connection);
+            }
+            Event::Stored(segment) => self.stored(segment),
+            Event::RoomEnded => self.end(now),
+            Event::Timeout => self.timeout(now),
+        }
+        self.retire(now);
+    }
+
+    /// What is to be done, until nothing is.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Event::Timeout`] is due.
+    pub fn poll_timeout(&self) -> Option<MediaTime> {
+        let deadline = match self.ending {
+            Ending::Until(deadline) if !self.tracks.is_empty() => Some(deadline),
+            _ => None,
+        };
+        self.tracks
+            .values()
+            .filter_map(Track::poll_timeout)
+            .chain(deadline)
+            .min()
+    }
+
+    fn start_track(&mut self, key: TrackKey, sid: &TrackSid, speaker: &ParticipantIdentity) {
+        if self.tracks.contains_key(&key) || !matches!(self.ending, Ending::Not) {
+            return self
+                .outputs
+                .push_back(Output::Rejected("a track was started twice, or after the end"));
+        }
+        self.tracks.insert(
+            key,
+            Track {
+                sid: sid.clone(),
+                speaker: speaker.clone(),
+                resampler: None,
+                scratch: Vec::new(),
+                gate: None,
+                last_audio: MediaTime::ZERO,
+                session: Session::new(Arc::clone(&self.stt), key.0),
+                transcript: Transcript::new(sid.clone(), format!("SG_{}_{key}_", self.settings.run)),
+                has_ended: false,
+            },
+        );
+    }
+
+    fn audio(&mut self, key: TrackKey, frame: AudioFrame<'_>, now: MediaTime) {
+        if frame.channels == 0 || !SAMPLE_RATES_HZ.contains(&frame.sample_rate_hz) {
+            return self.outputs.push_back(Output::Rejected(
+                "an audio frame has an impossible rate or no channel",
+            ));
+        }
+        let Some(track) = self.tracks.get_mut(&key).filter(|track| !track.has_ended) else {
+            return self
+                .outputs
+                .push_back(Output::Rejected("audio of a track that is not there"));
+        };
+        // Most frames are silence and change nothing but the gate.
+        if track.audio(frame, &self.settings.gate, now) {
+            self.settle(key, now);
+        }
+    }
+
+    fn with_track(&mut self, key: TrackKey, now: MediaTime, change: impl FnOnce(&mut Track)) {
+        match self.tracks.get_mut(&key) {
+            Some(track) => change(track),
+            None => {
+                return self
+                    .outputs
+                    .push_back(Output::Rejected("an event for a track that is not there"));
+            }
+        }
+        self.settle(key, now);
+    }
+
+    fn with_connection(
+        &mut self,
+        connection: ConnectionId,
+        now: MediaTime,
+        change: impl FnOnce(&mut Session),
+    ) {
+        // Connections that were dropped may still be heard of: what they say has been given up.
+        if let Some(&key) = self.connections.get(&connection) {
+            self.with_track(key, now, |track| change(&mut track.session));
+        }
+    }
+
+    /// Lets a track's session act, and turns what it wants into outputs of the meeting.
+    fn settle(&mut self, key: TrackKey, now: MediaTime) {
+        let Some(track) = self.tracks.get_mut(&key) else {
+            return;
+        };
+        track.session.pump(now, &mut self.last_connection);
+        while let Some(output) = track.session.poll_output() {
+            let speaker = speaker_of(&self.participants, &track.speaker);
+            let output = match output {
+                SessionOutput::Open {
+                    connection,
+                    path_and_query,
+                } => {
+                    self.connections.insert(connection, key);
+                    Output::OpenStt {
+                        connection,
+                        track: key,
+                        path_and_query,
+                    }
+                }
+                SessionOutput::Audio { connection, bytes } => Output::SendAudio { connection, bytes },
+                SessionOutput::Text { connection, text } => Output::SendText { connection, text },
+                SessionOutput::Close { connection } => {
+                    self.connections.remove(&connection);
+                    Output::CloseStt { connection }
+                }
+                SessionOutput::Speech(event) => {
+                    if let Some(segment) = track.transcript.apply(event, &speaker) {
+                        show(segment, &mut self.unstored, &mut self.outputs);
+                    }
+                    continue;
+                }
+                SessionOutput::Gap { from, to, reason } => Output::StoreGap(Gap {
+                    track: track.sid.clone(),
+                    speaker,
+                    start: time_of(from),
+                    end: time_of(to),
+                    reason,
+                }),
+                SessionOutput::Health(state) => Output::Health(Health {
+                    track: track.sid.clone(),
+                    state,
+                }),
+                SessionOutput::Rejected(reason) => Output::Rejected(reason),
+            };
+            self.outputs.push_back(output);
+        }
+    }
+
+    fn stored(&mut self, segment: &SegmentId) {
+        match self.unstored.remove(segment) {
+            Some(segment) => {
+                self.outputs.push_back(Output::Caption(Caption {
+                    segment,
+                    kind: CaptionKind::Final,
+                }));
+            }
+            None => self
+                .outputs
+                .push_back(Output::Rejected("a segment was stored twice, or is not ours")),
+        }
+    }
+
+    fn end(&mut self, now: MediaTime) {
+        if !matches!(self.ending, Ending::Not) {
+            return;
+        }
+        self.ending = Ending::Until(now + self.settings.last_finals);
+        for key in self.keys() {
+            self.with_track(key, now, Track::end);
+        }
+    }
+
+    fn timeout(&mut self, now: MediaTime) {
+        for key in self.keys() {
+            self.with_track(key, now, |track| track.stall(now));
+        }
+        if matches!(self.ending, Ending::Until(deadline) if now >= deadline) {
+            for key in self.keys() {
+                self.give_up(key, now);
+            }
+        }
+    }
+
+    /// The recogniser had its time: what it last said of the open segment is what we keep.
+    fn give_up(&mut self, key: TrackKey, now: MediaTime) {
+        let Some(track) = self.tracks.get_mut(&key) else {
+            return;
+        };
+        let known_until = samples_at(track.transcript.known_until());
+        if let Some(segment) = track.transcript.settle_open() {
+            show(segment, &mut self.unstored, &mut self.outputs);
+        }
+        track.session.abandon(known_until);
+        self.settle(key, now);
+    }
+
+    /// Forgets tracks that have nothing more to say, and the meeting with the last of them.
+    fn retire(&mut self, now: MediaTime) {
+        while let Some((&key, _)) = self.tracks.iter().find(|(_, track)| track.is_over()) {
+            self.give_up(key, now);
+            self.tracks.remove(&key);
+        }
+        if matches!(self.ending, Ending::Until(_)) && self.tracks.is_empty() && self.unstored.is_empty() {
+            self.ending = Ending::Done;
+            self.outputs.push_back(Output::Transcribed);
+        }
+    }
+
+    fn keys(&self) -> Vec<TrackKey> {
+        self.tracks.keys().copied().collect()
+    }
+}
+
+impl Track {
+    /// Whether the session got something to do.
+    fn audio(&mut self, frame: AudioFrame<'_>, settings: &GateSettings, now: MediaTime) -> bool {
+        let length = Duration::from_secs_f64(
+            (frame.samples.len() / usize::from(frame.channels)) as f64 / f64::from(frame.sample_rate_hz),
+        );
+        let heard_at = samples_at(now.saturating_sub(length));
+        let gate = self.gate.get_or_insert_with(|| Gate::new(settings, heard_at));
+        // A track without samples for a while has lost time; while it is open, `stall` shuts it first.
+        if !gate.is_open() && now.since(self.last_audio) > STALL + length && self.last_audio > MediaTime::ZERO
+        {
+            gate.skip_to(heard_at.max(gate.position()));
+        }
+        self.last_audio = now;
+        let session = &mut self.session;
+        let mut passed_any = false;
+        let pass = |passed: Passed<'_>| {
+            passed_any = true;
+            match passed {
+                Passed::Audio { position, samples } => session.push_audio(position, samples),
+                Passed::Shut => session.end_utterance(),
+            }
+        };
+        if frame.sample_rate_hz == SAMPLE_RATE_HZ && frame.channels == 1 {
+            gate.push(frame.samples, pass);
+        } else {
+            let resampler = self
+                .resampler
+                .take_if(|resampler| resampler.fits(&frame))
+                .unwrap_or_else(|| Resampler::new(frame.sample_rate_hz, frame.channels));
+            let resampler = self.resampler.insert(resampler);
+            self.scratch.clear();
+            resampler.push(frame.samples, &mut self.scratch);
+            gate.push(&self.scratch, pass);
+        }
+        passed_any
+    }
+
+    /// No samples for a while: an utterance that is under way is over.
+    fn stall(&mut self, now: MediaTime) {
+        if now >= self.last_audio + STALL {
+            self.shut();
+        }
+    }
+
+    fn end(&mut self) {
+        self.has_ended = true;
+        if let (Some(resampler), Some(gate)) = (&mut self.resampler, &mut self.gate) {
+            self.scratch.clear();
+            resampler.flush(&mut self.scratch);
+            let session = &mut self.session;
+            gate.push(&self.scratch, |passed| match passed {
+                Passed::Audio { position, samples } => session.push_audio(position, samples),
+                Passed::Shut => session.end_utterance(),
+            });
+        }
+        self.shut();
+        self.session.finish();
+    }
+
+    fn shut(&mut self) {
+        let session = &mut self.session;
+        let Some(gate) = self.gate.as_mut().filter(|gate| gate.is_open()) else {
+            return;
+        };
+        gate.shut(|passed| match passed {
+            Passed::Audio { position, samples } => session.push_audio(position, samples),
+            Passed::Shut => session.end_utterance(),
+        });
+    }
+
+    fn is_over(&self) -> bool {
+        self.has_ended && self.session.is_done()
+    }
+
+    fn poll_timeout(&self) -> Option<MediaTime> {
+        let is_open = self.gate.as_ref().is_some_and(Gate::is_open);
+        let stall = is_open.then(|| self.last_audio + STALL);
+        stall.into_iter().chain(self.session.poll_timeout()).min()
+    }
+}
+
+/// A final goes to the disk first and is shown as an interim until it is there.
+fn show(segment: Segment, unstored: &mut HashMap<SegmentId, Segment>, outputs: &mut VecDeque<Output>) {
+    let withdraws = segment.is_final && segment.text.is_empty();
+    let kind = if withdraws {
+        CaptionKind::Final
+    } else {
+        CaptionKind::Interim
+    };
+    if segment.is_final && !withdraws {
+        unstored.insert(segment.id.clone(), segment.clone());
+        outputs.push_back(Output::Store(segment.clone()));
+    }
+    outputs.push_back(Output::Caption(Caption { segment, kind }));
+}
+
+fn speaker_of(
+    participants: &HashMap<ParticipantIdentity, Participant>,
+    identity: &ParticipantIdentity,
+) -> Participant {
+    participants
+        .get(identity)
+        .cloned()
+        .unwrap_or_else(|| Participant {
+            identity: identity.clone(),
+            name: identity.to_string(),
+        })
+}
+
+fn samples_at(time: MediaTime) -> u64 {
+    time.as_millis() * SAMPLES_PER_MS
+}
+
+fn time_of(samples: u64) -> MediaTime {
+    MediaTime::from_millis(samples / SAMPLES_PER_MS)
+}
+
+const SAMPLES_PER_MS: u64 = SAMPLE_RATE_HZ as u64 / 1000;
+/// A live track has a frame every 10 to 20 ms, silence included; after this long it has lost time.
+const STALL: Duration = Duration::from_millis(500);
+const SAMPLE_RATES_HZ: std::ops::RangeInclusive<u32> = 4_000..=384_000;
 
 /// What a meeting is told.
 #[derive(Debug, Clone, Copy)]
@@ -112,4 +535,460 @@ pub enum Output {
     Rejected(&'static str),
     /// After [`Event::RoomEnded`]: every final is stored. The last output.
     Transcribed,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        HealthState, ModelImprovement, SttEnd,
+        gate::tests::{silence, voice},
+    };
+
+    /// A room with one speaker, a disk that takes 5 ms and a recogniser that says how many milliseconds it heard.
+    struct Room {
+        meeting: Meeting,
+        now: MediaTime,
+        recogniser: Recogniser,
+        connections: Vec<Stream>,
+        stored: Vec<Segment>,
+        captions: Vec<Caption>,
+        health: Vec<HealthState>,
+        gaps: Vec<Gap>,
+        sent_ms: u64,
+        is_transcribed: bool,
+    }
+
+    #[derive(Clone, Copy, PartialEq)]
+    enum Recogniser {
+        Works,
+        Refuses(u16),
+        /// Takes audio, says nothing.
+        Hangs,
+        /// Says nothing when asked to finalise.
+        IgnoresFinalize,
+    }
+
+    struct Stream {
+        id: ConnectionId,
+        heard: u64,
+        reported: u64,
+        is_live: bool,
+    }
+
+    fn settings() -> Settings {
+        let endpointing = Duration::from_millis(300);
+        Settings {
+            run: "r".to_owned(),
+            gate: GateSettings::for_endpointing(endpointing),
+            stt: SttSettings {
+                model: None,
+                language: None,
+                endpointing,
+                keyterms: Vec::new(),
+                model_improvement: ModelImprovement::OptIn,
+                catch_up_rate: 1.25,
+            },
+            last_finals: Duration::from_secs(4),
+        }
+    }
+
+    const TRACK: TrackKey = TrackKey(1);
+
+    impl Room {
+        fn new(recogniser: Recogniser) -> Self {
+            let mut room = Self {
+                meeting: Meeting::new(settings()),
+                now: MediaTime::ZERO,
+                recogniser,
+                connections: Vec::new(),
+                stored: Vec::new(),
+                captions: Vec::new(),
+                health: Vec::new(),
+                gaps: Vec::new(),
+                sent_ms: 0,
+                is_transcribed: false,
+            };
+            let identity = ParticipantIdentity::parse("ada").expect("a good identity");
+            let ada = Participant {
+                identity: identity.clone(),
+                name: "Ada".to_owned(),
+            };
+            room.tell(Event::ParticipantSeen(&ada));
+            let sid = TrackSid::parse("TR_ada").expect("a good SID");
+            room.tell(Event::TrackStarted {
+                track: TRACK,
+                sid: &sid,
+                speaker: &identity,
+            });
+            room
+        }
+
+        fn tell(&mut self, event: Event<'_>) {
+            self.meeting.handle(event, self.now);
+            while let Some(output) = self.meeting.poll_output() {
+                self.perform(output);
+            }
+        }
+
+        fn perform(&mut self, output: Output) {
+            assert!(!self.is_transcribed, "nothing comes after the end: {output:?}");
+            match output {
+                Output::OpenStt { connection, .. } => match self.recogniser {
+                    Recogniser::Refuses(status) => {
+                        let end = SttEnd::Refused(status);
+                        self.tell(Event::SttEnded { connection, end });
+                    }
+                    _ => {
+                        self.connections.push(Stream {
+                            id: connection,
+                            heard: 0,
+                            reported: 0,
+                            is_live: true,
+                        });
+                        self.tell(Event::SttOpened { connection });
+                    }
+                },
+                Output::SendAudio { connection, bytes } => {
+                    assert!(!bytes.is_empty());
+                    self.sent_ms += bytes.len() as u64 / 32;
+                    self.stream(connection).heard += bytes.len() as u64 / 2;
+                }
+                Output::SendText { connection, text } => self.control(connection, text),
+                Output::CloseStt { connection } => self.stream(connection).is_live = false,
+                Output::Store(segment) => {
+                    let id = segment.id.clone();
+                    self.stored.push(segment);
+                    self.now = self.now + Duration::from_millis(5);
+                    self.tell(Event::Stored(&id));
+                }
+                Output::StoreGap(gap) => self.gaps.push(gap),
+                Output::Caption(caption) => self.captions.push(caption),
+                Output::Health(health) => self.health.push(health.state),
+                Output::Rejected(_) => {}
+                Output::Transcribed => self.is_transcribed = true,
+            }
+        }
+
+        fn stream(&mut self, connection: ConnectionId) -> &mut Stream {
+            self.connections
+                .iter_mut()
+                .find(|stream| stream.id == connection && stream.is_live)
+                .expect("only live connections are used")
+        }
+
+        fn control(&mut self, connection: ConnectionId, text: &str) {
+            let recogniser = self.recogniser;
+            let stream = self.stream(connection);
+            match text {
+                r#"{"type":"Finalize"}"# if recogniser == Recogniser::Works => {
+                    let (start, heard) = (stream.reported, stream.heard);
+                    stream.reported = heard;
+                    self.final_words(connection, start, heard);
+                }
+                r#"{"type":"CloseStream"}"# if recogniser != Recogniser::Hangs => {
+                    let (start, heard) = (stream.reported, stream.heard);
+                    stream.is_live = false;
+                    if heard > start {
+                        self.final_words(connection, start, heard);
+                    }
+                    self.tell(Event::SttEnded {
+                        connection,
+                        end: SttEnd::Closed(1000),
+                    });
+                }
+                _ => {}
+            }
+        }
+
+        fn final_words(&mut self, connection: ConnectionId, from: u64, to: u64) {
+            let seconds = |samples: u64| samples as f64 / 16_000.0;
+            let text = format!("{} ms.", (to - from) / 16);
+            let words = json!([{"word": "x", "start": seconds(from), "end": seconds(to), "confidence": 1.0}]);
+            let message = json!({"type": "Results", "is_final": true, "from_finalize": true,
+                "start": seconds(from), "duration": seconds(to - from),
+                "channel": {"alternatives": [{"transcript": text, "words": words}]}});
+            self.tell(Event::SttMessage {
+                connection,
+                text: &message.to_string(),
+            });
+        }
+
+        fn interim(&mut self, text: &str) {
+            let connection = self.connections.last().expect("a connection").id;
+            let message = json!({"type": "Results", "start": 0.0, "duration": 0.5,
+                "channel": {"alternatives": [{"transcript": text}]}});
+            self.tell(Event::SttMessage {
+                connection,
+                text: &message.to_string(),
+            });
+        }
+
+        fn cut(&mut self) {
+            for index in 0..self.connections.len() {
+                if std::mem::replace(&mut self.connections[index].is_live, false) {
+                    let connection = self.connections[index].id;
+                    self.tell(Event::SttEnded {
+                        connection,
+                        end: SttEnd::Failed,
+                    });
+                }
+            }
+        }
+
+        /// Plays samples in real time, in 10 ms frames, with timeouts when they are due.
+        fn play(&mut self, samples: &[i16]) {
+            for samples in samples.chunks(160) {
+                self.wait(Duration::from_millis(10));
+                let frame = AudioFrame {
+                    samples,
+                    sample_rate_hz: 16_000,
+                    channels: 1,
+                };
+                self.tell(Event::Audio { track: TRACK, frame });
+            }
+        }
+
+        fn wait(&mut self, duration: Duration) {
+            let until = self.now + duration;
+            while let Some(at) = self.meeting.poll_timeout().filter(|&at| at <= until) {
+                assert!(
+                    at >= self.now || at.as_millis() == 0,
+                    "a timeout that has passed: {at:?} at {:?}",
+                    self.now
+                );
+                self.now = self.now.max(at);
+                self.tell(Event::Timeout);
+            }
+            self.now = self.now.max(until);
+        }
+
+        fn end(&mut self) {
+            self.tell(Event::RoomEnded);
+            self.wait(Duration::from_secs(5));
+            assert!(self.is_transcribed, "the meeting must end within its deadline");
+        }
+
+        /// Milliseconds of speech that were stored.
+        fn stored_ms(&self) -> u64 {
+            self.stored
+                .iter()
+                .filter_map(|segment| segment.text.split(' ').next()?.parse::<u64>().ok())
+                .sum()
+        }
+    }
+
+    #[test]
+    fn speech_becomes_one_final_with_times_of_the_meeting() {
+        let mut room = Room::new(Recogniser::Works);
+        room.play(
+            &[
+                silence(3000),
+                voice(1000),
+                silence(2000),
+                voice(500),
+                silence(2000),
+            ]
+            .concat(),
+        );
+        assert_eq!(room.stored.len(), 2, "{:?}", room.stored);
+        let starts: Vec<u64> = room
+            .stored
+            .iter()
+            .map(|segment| segment.start.as_millis())
+            .collect();
+        assert!(
+            starts[0].abs_diff(2700) <= 20 && starts[1].abs_diff(5700) <= 20,
+            "{starts:?}"
+        );
+        assert_ne!(room.stored[0].utterance, room.stored[1].utterance);
+        assert_eq!(
+            room.connections.len(),
+            1,
+            "the connection is kept through the pause"
+        );
+        room.end();
+    }
+
+    #[test]
+    fn nothing_is_sent_while_nobody_speaks() {
+        let mut room = Room::new(Recogniser::Works);
+        room.play(&silence(10_000));
+        assert!(room.connections.is_empty());
+        room.play(&[voice(1000), silence(5_000)].concat());
+        assert!(
+            (1000..=2000).contains(&room.sent_ms),
+            "{} ms were sent",
+            room.sent_ms
+        );
+        room.end();
+    }
+
+    #[test]
+    fn final_is_shown_as_final_only_when_stored() {
+        let mut room = Room::new(Recogniser::Works);
+        room.play(&voice(1000));
+        room.interim("four");
+        room.play(&silence(2000));
+        let shown: Vec<_> = room
+            .captions
+            .iter()
+            .map(|caption| (caption.kind, &caption.segment.text))
+            .collect();
+        let text = &room.stored[0].text;
+        assert_eq!(
+            shown[1..],
+            [(CaptionKind::Interim, text), (CaptionKind::Final, text)]
+        );
+        assert_eq!(room.captions[0].segment.id, room.stored[0].id);
+        assert_eq!(room.captions[0].segment.speaker.name, "Ada");
+    }
+
+    #[test]
+    fn dropped_connection_loses_nothing() {
+        let mut room = Room::new(Recogniser::Works);
+        room.play(&[silence(1000), voice(1000)].concat());
+        room.cut();
+        room.recogniser = Recogniser::Refuses(503);
+        room.play(&[voice(1000), silence(3000), voice(1000)].concat());
+        assert_eq!(room.health, [HealthState::Interrupted]);
+        room.recogniser = Recogniser::Works;
+        room.play(&silence(6000));
+        assert_eq!(room.health, [HealthState::Interrupted, HealthState::Listening]);
+        let stored = room.stored_ms();
+        assert!(
+            (3000..=5200).contains(&stored),
+            "{stored} ms of 3000 were recognised: {:?}",
+            room.stored
+        );
+        assert!(room.gaps.is_empty());
+        room.end();
+    }
+
+    #[test]
+    fn long_outage_is_bounded_and_marked() {
+        let mut room = Room::new(Recogniser::Refuses(401));
+        room.play(&voice(130_000));
+        assert_eq!(room.health, [HealthState::Refused]);
+        room.end();
+        assert_eq!(room.gaps.len(), 1);
+        assert!(
+            room.gaps[0].end.since(room.gaps[0].start) >= Duration::from_secs(129),
+            "{:?}",
+            room.gaps
+        );
+    }
+
+    #[test]
+    fn room_end_waits_for_last_finals_and_keeps_the_last_interim() {
+        let mut room = Room::new(Recogniser::Works);
+        room.play(&voice(1000));
+        room.end();
+        assert_eq!(room.stored.len(), 1, "speech under way when the room closed");
+
+        let mut room = Room::new(Recogniser::Hangs);
+        room.play(&voice(1000));
+        room.interim("the last words");
+        room.end();
+        assert_eq!(room.stored[0].text, "the last words");
+    }
+
+    #[test]
+    fn recogniser_without_finalize_still_gives_everything_at_the_end() {
+        let mut room = Room::new(Recogniser::IgnoresFinalize);
+        room.play(&[voice(1000), silence(1000), voice(1000)].concat());
+        room.end();
+        assert!(room.stored_ms() >= 2000, "{:?}", room.stored);
+    }
+
+    #[test]
+    fn hung_recogniser_is_asked_again() {
+        let mut room = Room::new(Recogniser::Hangs);
+        room.play(&[voice(1000), silence(15_000)].concat());
+        room.recogniser = Recogniser::Works;
+        room.play(&silence(10_000));
+        assert!(room.stored_ms() >= 1000, "{:?}", room.stored);
+        room.end();
+    }
+
+    #[test]
+    fn idle_connection_is_closed_and_reopened_with_pre_roll() {
+        let mut room = Room::new(Recogniser::Works);
+        room.play(&[voice(1000), silence(65_000)].concat());
+        assert!(room.connections.iter().all(|stream| !stream.is_live));
+        room.play(&[voice(1000), silence(2_000)].concat());
+        assert_eq!(room.stored.len(), 2);
+        assert!(
+            room.stored[1].start.as_millis().abs_diff(65_700) <= 120,
+            "{:?}",
+            room.stored[1].start
+        );
+        room.end();
+    }
+
+    #[test]
+    fn track_that_stalls_ends_its_utterance() {
+        let mut room = Room::new(Recogniser::Works);
+        room.play(&voice(1000));
+        room.wait(Duration::from_secs(3));
+        assert_eq!(room.stored.len(), 1);
+        room.play(&[silence(500), voice(500), silence(1000)].concat());
+        assert!(
+            room.stored[1].start.as_millis().abs_diff(4200) <= 60,
+            "{:?}",
+            room.stored[1].start
+        );
+        room.end();
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn any_bytes_from_a_recogniser_do_no_harm(
+            messages in prop::collection::vec(any_message(), 1..30),
+            ends in prop::collection::vec(any::<u16>(), 0..4),
+        ) {
+            let mut room = Room::new(Recogniser::Hangs);
+            room.play(&voice(300));
+            for message in &messages {
+                let connection = room.connections.last().expect("speech opened one").id;
+                room.tell(Event::SttMessage { connection, text: message });
+                room.play(&voice(40));
+            }
+            for code in ends {
+                let connection = room.connections.last().expect("speech opened one").id;
+                room.stream(connection).is_live = false;
+                room.tell(Event::SttEnded { connection, end: SttEnd::Closed(code) });
+                room.play(&silence(400));
+                if !room.connections.iter().any(|stream| stream.is_live) { break }
+            }
+            room.end();
+            let mut last = MediaTime::ZERO;
+            for segment in &room.stored {
+                prop_assert!(segment.start >= last && segment.end >= segment.start);
+                last = segment.end;
+            }
+        }
+    }
+
+    fn any_message() -> impl Strategy<Value = String> {
+        let results = (any::<f64>(), any::<f64>(), any::<[bool; 3]>(), "\\PC{0,20}").prop_map(
+            |(start, duration, [is_final, speech_final, from_finalize], text)| {
+                json!({"type": "Results", "start": start, "duration": duration, "is_final": is_final,
+                    "speech_final": speech_final, "from_finalize": from_finalize,
+                    "channel": {"alternatives": [{"transcript": text,
+                        "words": [{"word": text, "start": duration, "end": start, "confidence": 7}]}]}})
+                .to_string()
+            },
+        );
+        prop_oneof![
+            results,
+            "\\PC{0,40}",
+            Just(r#"{"type":"UtteranceEnd"}"#.to_owned())
+        ]
+    }
 }

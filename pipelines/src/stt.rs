@@ -1,0 +1,9 @@
+//! Talking to a recogniser: the wire format, stream time, and one track's session.
+
+mod codec;
+mod pending;
+mod session;
+mod timeline;
+
+pub use codec::{ModelImprovement, SttSettings};
+pub(crate) use session::{Session, SessionOutput, Speech, SpeechEvent};

@@ -1,0 +1,183 @@
+//! Deepgram's streaming messages, read strictly where we know them and with patience where we don't.
+//!
+//! Source: Deepgram's API reference of `/v1/listen`, and what compatible servers were seen to send.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// What a recogniser can be asked for; each is a setting.
+#[derive(Debug, Clone)]
+pub struct SttSettings {
+    /// The recogniser's model, as it names them.
+    pub model: Option<String>,
+    /// BCP 47, or what the model takes instead (`multi`); the recogniser's own choice if absent.
+    pub language: Option<String>,
+    /// Silence after which the recogniser ends an utterance.
+    pub endpointing: Duration,
+    /// Words to be heard rather than others.
+    pub keyterms: Vec<String>,
+    /// Whether the recogniser may learn from what it hears.
+    pub model_improvement: ModelImprovement,
+    /// How much faster than speech audio may be sent that had to wait; Deepgram takes 1.25.
+    pub catch_up_rate: f64,
+}
+
+/// Whether the recogniser's owner may train on the audio.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ModelImprovement {
+    /// It may.
+    OptIn,
+    /// It may not (`mip_opt_out=true`).
+    OptOut,
+}
+
+/// Path and query of the websocket, `/v1/listen?…`.
+pub(crate) fn path_and_query(settings: &SttSettings) -> String {
+    let path = "/v1/listen?";
+    let mut query = form_urlencoded::Serializer::for_suffix(path.to_owned(), path.len());
+    query
+        .append_pair("encoding", "linear16")
+        .append_pair("sample_rate", "16000")
+        .append_pair("channels", "1")
+        .append_pair("interim_results", "true")
+        .append_pair("punctuate", "true")
+        .append_pair("smart_format", "true")
+        .append_pair("vad_events", "true")
+        .append_pair("utterance_end_ms", "1000")
+        .append_pair("endpointing", &settings.endpointing.as_millis().to_string());
+    for (name, value) in [("model", &settings.model), ("language", &settings.language)] {
+        if let Some(value) = value {
+            query.append_pair(name, value);
+        }
+    }
+    for keyterm in &settings.keyterms {
+        query.append_pair("keyterm", keyterm);
+    }
+    if settings.model_improvement == ModelImprovement::OptOut {
+        query.append_pair("mip_opt_out", "true");
+    }
+    query.finish()
+}
+
+/// Keeps an idle connection; sent while no audio is.
+pub(crate) const KEEP_ALIVE: &str = r#"{"type":"KeepAlive"}"#;
+/// Asks for everything heard so far as final.
+pub(crate) const FINALIZE: &str = r#"{"type":"Finalize"}"#;
+/// Asks for what is left, then the end of the connection.
+pub(crate) const CLOSE_STREAM: &str = r#"{"type":"CloseStream"}"#;
+
+/// A message from the recogniser.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type")]
+pub(crate) enum Message {
+    /// Words, provisional or final.
+    Results(Results),
+    /// Nobody has said a word for `utterance_end_ms`.
+    UtteranceEnd,
+    /// Voice was heard.
+    SpeechStarted,
+    /// The stream's summary, after [`CLOSE_STREAM`].
+    Metadata,
+    /// The recogniser complains; the connection's end says how badly.
+    Error,
+    /// What we don't know and don't need.
+    #[serde(other)]
+    Other,
+}
+
+/// Words heard in a stretch of the stream. Times in seconds of audio sent.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Results {
+    #[serde(default)]
+    pub(crate) is_final: bool,
+    #[serde(default)]
+    pub(crate) speech_final: bool,
+    #[serde(default)]
+    pub(crate) from_finalize: bool,
+    pub(crate) start: f64,
+    pub(crate) duration: f64,
+    pub(crate) channel: Channel,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Channel {
+    #[serde(default)]
+    pub(crate) alternatives: Vec<Alternative>,
+    #[serde(default)]
+    pub(crate) detected_language: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Alternative {
+    #[serde(default)]
+    pub(crate) transcript: String,
+    #[serde(default)]
+    pub(crate) words: Vec<HeardWord>,
+    /// The languages heard, most spoken first; multilingual models only.
+    #[serde(default)]
+    pub(crate) languages: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct HeardWord {
+    pub(crate) word: String,
+    #[serde(default)]
+    pub(crate) punctuated_word: Option<String>,
+    pub(crate) start: f64,
+    pub(crate) end: f64,
+    #[serde(default)]
+    pub(crate) confidence: f32,
+}
+
+/// Reads a text message; what is no message at all gets a name that may be logged.
+pub(crate) fn parse(text: &str) -> Result<Message, &'static str> {
+    serde_json::from_str(text).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => "a recogniser message lacks a field or has one of another type",
+        _ => "a recogniser message is no JSON",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> SttSettings {
+        SttSettings {
+            model: Some("nova-3".to_owned()),
+            language: None,
+            endpointing: Duration::from_millis(300),
+            keyterms: vec!["Fourier & co".to_owned()],
+            model_improvement: ModelImprovement::OptOut,
+            catch_up_rate: 1.25,
+        }
+    }
+
+    #[test]
+    fn query_asks_for_everything_and_escapes() {
+        assert_eq!(
+            path_and_query(&settings()),
+            "/v1/listen?encoding=linear16&sample_rate=16000&channels=1&interim_results=true&punctuate=true\
+             &smart_format=true&vad_events=true&utterance_end_ms=1000&endpointing=300&model=nova-3\
+             &keyterm=Fourier+%26+co&mip_opt_out=true"
+        );
+    }
+
+    #[test]
+    fn known_messages_are_read_and_unknown_ones_tolerated() {
+        let results = r#"{"type":"Results","channel_index":[0,1],"start":1.5,"duration":0.5,"is_final":true,
+            "channel":{"alternatives":[{"transcript":"hi","words":[{"word":"hi","start":1.5,"end":1.75}]}]}}"#;
+        let Ok(Message::Results(results)) = parse(results) else {
+            panic!("no results")
+        };
+        assert_eq!(results.channel.alternatives[0].words[0].confidence, 0.0);
+        assert!(matches!(
+            parse(r#"{"type":"UtteranceEnd","last_word_end":-1}"#),
+            Ok(Message::UtteranceEnd)
+        ));
+        assert!(matches!(parse(r#"{"type":"TurnInfo"}"#), Ok(Message::Other)));
+        assert!(parse(r#"{"type":"Results"}"#).is_err());
+        assert!(parse("<html>").is_err());
+        assert!(parse("").is_err());
+    }
+}

@@ -1,0 +1,637 @@
+//! One track's recogniser session: a state machine over connections that come and go.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use super::{
+    codec::{self, Message, Results, SttSettings},
+    pending::{Item, Pending},
+    timeline::{Edge, Timeline},
+};
+use crate::{
+    ConnectionId, GapReason, HealthState, MediaTime, SAMPLE_RATE_HZ, SttEnd, Word, gate::HANGOVER_MARGIN,
+};
+
+/// Keeps the audio since the last final, opens a connection when there is speech, and asks again after a failure.
+///
+/// Every method takes what happened; [`Session::pump`] does what follows from it and from the time.
+pub(crate) struct Session {
+    settings: Arc<SttSettings>,
+    link: Link,
+    pending: Pending,
+    retry: Retry,
+    /// Speech that had to be given up since the last gap was reported.
+    dropped: Option<Dropped>,
+    health: HealthState,
+    /// How often the audio at the front was sent without any answer.
+    silent_attempts: u32,
+    finalize: FinalizeUse,
+    finishing: bool,
+    outputs: VecDeque<SessionOutput>,
+}
+
+/// What a session wants done.
+#[derive(Debug, PartialEq)]
+pub(crate) enum SessionOutput {
+    Open {
+        connection: ConnectionId,
+        path_and_query: String,
+    },
+    Audio {
+        connection: ConnectionId,
+        bytes: Vec<u8>,
+    },
+    Text {
+        connection: ConnectionId,
+        text: &'static str,
+    },
+    Close {
+        connection: ConnectionId,
+    },
+    Speech(SpeechEvent),
+    /// Speech in these samples of the meeting got no recogniser.
+    Gap {
+        from: u64,
+        to: u64,
+        reason: GapReason,
+    },
+    Health(HealthState),
+    Rejected(&'static str),
+}
+
+/// What the recogniser heard, in meeting time.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum SpeechEvent {
+    /// Words that may still change.
+    Interim(Speech),
+    /// Words that will not; none at all withdraws the interim before.
+    Final(Speech),
+    /// The speaker paused: what follows is another utterance.
+    UtteranceEnd,
+}
+
+/// A stretch of recognised speech.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Speech {
+    pub(crate) start: MediaTime,
+    pub(crate) end: MediaTime,
+    pub(crate) text: String,
+    pub(crate) words: Vec<Word>,
+    pub(crate) language: Option<String>,
+}
+
+enum Link {
+    /// No connection, and none before that time.
+    Closed { not_before: MediaTime },
+    /// Asked for.
+    Opening { connection: ConnectionId },
+    /// Audio goes, messages come.
+    Open(Box<Open>),
+}
+
+struct Open {
+    connection: ConnectionId,
+    timeline: Timeline,
+    /// Seconds of speech that may be sent at once; refilled with time.
+    allowance: f64,
+    allowance_at: MediaTime,
+    last_sent: MediaTime,
+    last_audio: MediaTime,
+    /// Since when audio has been sent without any message coming back.
+    unanswered_since: Option<MediaTime>,
+    /// Unanswered requests for finals: when, and at which sample of the stream.
+    finalizes: VecDeque<(MediaTime, u64)>,
+    /// `CloseStream` was sent; the connection is given until then.
+    closing: Option<MediaTime>,
+}
+
+struct Dropped {
+    from: u64,
+    to: u64,
+    reason: GapReason,
+}
+
+/// Whether the recogniser takes `Finalize`; some close the connection on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FinalizeUse {
+    Sent { refusals: u32 },
+    Refused,
+}
+
+impl Session {
+    /// A session without a connection. `salt` spreads the retries of many sessions.
+    pub(crate) fn new(settings: Arc<SttSettings>, salt: u32) -> Self {
+        Self {
+            settings,
+            link: Link::Closed {
+                not_before: MediaTime::ZERO,
+            },
+            pending: Pending::default(),
+            retry: Retry { failures: 0, salt },
+            dropped: None,
+            health: HealthState::Listening,
+            silent_attempts: 0,
+            finalize: FinalizeUse::Sent { refusals: 0 },
+            finishing: false,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Takes speech, or the silence around it, said at `position` (samples since the meeting began).
+    pub(crate) fn push_audio(&mut self, position: u64, samples: &[i16]) {
+        self.pending.push(position, samples);
+        while self.pending.samples() > PENDING_SAMPLES_MAX {
+            let reason = match self.health {
+                HealthState::Refused => GapReason::RecogniserRefused,
+                _ => GapReason::RecogniserAway,
+            };
+            self.drop_oldest(reason);
+        }
+    }
+
+    /// The speaker paused; the silence that a recogniser needs to hear has been pushed.
+    pub(crate) fn end_utterance(&mut self) {
+        self.pending.end_utterance();
+    }
+
+    /// The track is over: let the recogniser finish, then close.
+    pub(crate) fn finish(&mut self) {
+        self.finishing = true;
+    }
+
+    /// Whether a finished session has nothing left to wait for.
+    pub(crate) fn is_done(&self) -> bool {
+        self.finishing && self.pending.is_empty() && matches!(self.link, Link::Closed { .. })
+    }
+
+    /// Gives up: drops the connection and reports what was not recognised, but for what ends before `known_until`.
+    pub(crate) fn abandon(&mut self, known_until: u64) {
+        self.close();
+        while !self.pending.is_empty() {
+            self.drop_oldest(GapReason::RecogniserAway);
+        }
+        if let Some(dropped) = &mut self.dropped {
+            dropped.from = dropped.from.max(known_until);
+            // Less than this behind the last known word is its trailing silence.
+            if dropped.to.saturating_sub(dropped.from) <= samples_in(self.tail()) {
+                self.dropped = None;
+            }
+        }
+        self.report_gap();
+    }
+
+    /// The connection stands.
+    pub(crate) fn opened(&mut self, connection: ConnectionId, now: MediaTime) {
+        if !matches!(self.link, Link::Opening { connection: opening } if opening == connection) {
+            return;
+        }
+        self.pending.restart();
+        self.link = Link::Open(Box::new(Open {
+            connection,
+            timeline: Timeline::default(),
+            allowance: BURST_SECONDS,
+            allowance_at: now,
+            last_sent: now,
+            last_audio: now,
+            unanswered_since: None,
+            finalizes: VecDeque::new(),
+            closing: None,
+        }));
+        self.report_gap();
+        self.set_health(HealthState::Listening);
+    }
+
+    /// The connection is over or never came to be.
+    pub(crate) fn ended(&mut self, connection: ConnectionId, end: SttEnd, now: MediaTime) {
+        if self.connection() != Some(connection) {
+            return;
+        }
+        let Link::Open(open) = std::mem::replace(&mut self.link, Link::Closed { not_before: now }) else {
+            return self.failed(end, now);
+        };
+        if open.closing.is_some() && end == SttEnd::Closed(1000) {
+            // It was asked for what it had, and says that this was all.
+            self.pending.acknowledge(open.timeline.sent());
+            self.pending.forget_tail(samples_in(self.tail()));
+        }
+        self.note_finalize_refusal(&open, now);
+        self.pending.forget_tail(samples_in(self.tail()));
+        if !self.pending.is_empty() {
+            self.failed(end, now);
+        }
+    }
+
+    /// Takes a message from the recogniser.
+    pub(crate) fn message(&mut self, connection: ConnectionId, text: &str, now: MediaTime) {
+        let Link::Open(open) = &mut self.link else { return };
+        if open.connection != connection {
+            return;
+        }
+        match codec::parse(text) {
+            Ok(message) => {
+                open.unanswered_since = None;
+                self.retry.failures = 0;
+                match message {
+                    Message::Results(results) => self.results(results),
+                    Message::UtteranceEnd => self.speech(SpeechEvent::UtteranceEnd),
+                    Message::Error => self.reject("the recogniser sent an error message"),
+                    Message::SpeechStarted | Message::Metadata | Message::Other => {}
+                }
+            }
+            Err(reason) => self.reject(reason),
+        }
+        if let Link::Open(open) = &mut self.link
+            && open.unanswered_since.is_none()
+            && self.pending.awaits_answer()
+        {
+            open.unanswered_since = Some(now);
+        }
+    }
+
+    /// Does what is due: opens, sends, keeps alive, gives up waiting.
+    pub(crate) fn pump(&mut self, now: MediaTime, next_connection: &mut u32) {
+        self.send(now);
+        self.tend(now);
+        let Link::Closed { not_before } = self.link else {
+            return;
+        };
+        self.pending.forget_tail(samples_in(self.tail()));
+        if now >= not_before && !self.pending.is_empty() {
+            *next_connection += 1;
+            let connection = ConnectionId(*next_connection);
+            self.link = Link::Opening { connection };
+            let path_and_query = codec::path_and_query(&self.settings);
+            self.outputs.push_back(SessionOutput::Open {
+                connection,
+                path_and_query,
+            });
+        }
+    }
+
+    /// When [`Session::pump`] must be called next, if nothing happens before.
+    pub(crate) fn poll_timeout(&self) -> Option<MediaTime> {
+        match &self.link {
+            Link::Closed { not_before } => (!self.pending.is_empty()).then_some(*not_before),
+            Link::Opening { .. } => None,
+            Link::Open(open) => Some(self.next_duty(open)),
+        }
+    }
+
+    /// What is to be done, until nothing is.
+    pub(crate) fn poll_output(&mut self) -> Option<SessionOutput> {
+        self.outputs.pop_front()
+    }
+
+    fn connection(&self) -> Option<ConnectionId> {
+        match &self.link {
+            Link::Closed { .. } => None,
+            Link::Opening { connection } => Some(*connection),
+            Link::Open(open) => Some(open.connection),
+        }
+    }
+
+    fn results(&mut self, results: Results) {
+        let tail = samples_in(self.tail());
+        let Link::Open(open) = &mut self.link else { return };
+        let mut settled = open.timeline.stream_at(results.start + results.duration);
+        let speech = heard(&open.timeline, &results);
+        if results.is_final {
+            if results.from_finalize {
+                settled = open.answered(settled, tail);
+            }
+            self.pending.acknowledge(settled);
+            open.timeline.forget_before(settled);
+            self.silent_attempts = 0;
+            self.speech(SpeechEvent::Final(speech));
+        } else if !speech.text.is_empty() {
+            self.speech(SpeechEvent::Interim(speech));
+        }
+        if results.speech_final || results.from_finalize {
+            self.speech(SpeechEvent::UtteranceEnd);
+        }
+    }
+
+    fn send(&mut self, now: MediaTime) {
+        let Link::Open(open) = &mut self.link else { return };
+        if open.closing.is_some() {
+            // Speech came back after an idle connection was told to close: it needs a new one.
+            if self.pending.unsent().is_some() {
+                self.close();
+            }
+            return;
+        }
+        open.refill(now, self.settings.catch_up_rate);
+        while let Some(item) = self.pending.unsent() {
+            match item {
+                Item::Audio { .. } if open.allowance <= 0.0 => break,
+                Item::Audio { position, samples } => {
+                    open.timeline.push(*position, samples.len() as u64);
+                    open.allowance -= samples.len() as f64 / f64::from(SAMPLE_RATE_HZ);
+                    open.last_audio = now;
+                    open.unanswered_since.get_or_insert(now);
+                    let bytes = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+                    self.outputs.push_back(SessionOutput::Audio {
+                        connection: open.connection,
+                        bytes,
+                    });
+                }
+                Item::UtteranceEnd => {
+                    open.finalizes.push_back((now, open.timeline.sent()));
+                    if self.finalize != FinalizeUse::Refused {
+                        let connection = open.connection;
+                        self.outputs.push_back(SessionOutput::Text {
+                            connection,
+                            text: codec::FINALIZE,
+                        });
+                    }
+                }
+            }
+            open.last_sent = now;
+            self.pending.mark_sent();
+        }
+    }
+
+    /// Timers of an open connection.
+    fn tend(&mut self, now: MediaTime) {
+        let tail = samples_in(self.tail());
+        let Link::Open(open) = &mut self.link else { return };
+        if let Some(deadline) = open.closing {
+            if now >= deadline {
+                self.close();
+            }
+            return;
+        }
+        let overdue = open
+            .finalizes
+            .front()
+            .is_some_and(|(asked, _)| now >= *asked + FINALIZE_PATIENCE);
+        if overdue {
+            // `from_finalize` may never come. What finals covered up to the silence at the end is settled.
+            self.pending.forget_tail(tail);
+            if open.expect_no_answer(now, self.pending.settled()) {
+                self.outputs
+                    .push_back(SessionOutput::Speech(SpeechEvent::UtteranceEnd));
+            }
+        }
+        if open
+            .unanswered_since
+            .is_some_and(|since| now >= since + SILENCE_PATIENCE)
+        {
+            return self.nobody_answers(now);
+        }
+        let idle = self.pending.is_empty() && now >= open.last_audio + IDLE_CLOSE;
+        // A recogniser that doesn't know `Finalize` still answers to the end of the stream.
+        let finished = self.finishing && (self.pending.is_empty() || overdue);
+        if idle || finished {
+            open.closing = Some(now + CLOSE_PATIENCE);
+            let connection = open.connection;
+            self.outputs.push_back(SessionOutput::Text {
+                connection,
+                text: codec::CLOSE_STREAM,
+            });
+        } else if now >= open.last_sent + KEEP_ALIVE_EVERY {
+            open.last_sent = now;
+            let connection = open.connection;
+            self.outputs.push_back(SessionOutput::Text {
+                connection,
+                text: codec::KEEP_ALIVE,
+            });
+        }
+    }
+
+    fn next_duty(&self, open: &Open) -> MediaTime {
+        if let Some(deadline) = open.closing {
+            return deadline;
+        }
+        let mut duty = open.last_sent + KEEP_ALIVE_EVERY;
+        if self.pending.is_empty() {
+            duty = duty.min(open.last_audio + IDLE_CLOSE);
+        }
+        if let Some(since) = open.unanswered_since {
+            duty = duty.min(since + SILENCE_PATIENCE);
+        }
+        if let Some((asked, _)) = open.finalizes.front() {
+            duty = duty.min(*asked + FINALIZE_PATIENCE);
+        }
+        if self.pending.unsent().is_some() {
+            duty = duty.min(open.allowance_at + ALLOWANCE_STEP);
+        }
+        duty
+    }
+
+    /// The recogniser took speech and says nothing. A new connection may do better; after a few, it is given up.
+    fn nobody_answers(&mut self, now: MediaTime) {
+        self.silent_attempts += 1;
+        if self.silent_attempts >= SILENT_ATTEMPTS_MAX {
+            self.silent_attempts = 0;
+            while self.pending.awaits_answer() {
+                self.drop_oldest(GapReason::RecogniserSilent);
+            }
+        }
+        self.reject("the recogniser took audio and did not answer");
+        self.close();
+        self.link = Link::Closed { not_before: now };
+        if !self.pending.is_empty() {
+            self.failed(SttEnd::Failed, now);
+        }
+    }
+
+    fn failed(&mut self, end: SttEnd, now: MediaTime) {
+        let (delay, health) = self.retry.after(end);
+        self.link = Link::Closed {
+            not_before: now + delay,
+        };
+        self.set_health(health);
+    }
+
+    /// A recogniser that closes right after `Finalize`, twice, is one that does not know it.
+    fn note_finalize_refusal(&mut self, open: &Open, now: MediaTime) {
+        let FinalizeUse::Sent { refusals } = self.finalize else {
+            return;
+        };
+        let just_asked = open.finalizes.back().is_some_and(|(asked, _)| {
+            open.closing.is_none()
+                && now.since(*asked) < FINALIZE_PATIENCE
+                && open.unanswered_since.is_some_and(|since| since <= *asked)
+        });
+        self.finalize = match (just_asked, refusals) {
+            (false, _) => FinalizeUse::Sent { refusals },
+            (true, 0) => FinalizeUse::Sent { refusals: 1 },
+            (true, _) => FinalizeUse::Refused,
+        };
+    }
+
+    fn close(&mut self) {
+        if let Some(connection) = self.connection() {
+            self.outputs.push_back(SessionOutput::Close { connection });
+        }
+        self.link = Link::Closed {
+            not_before: MediaTime::ZERO,
+        };
+        self.pending.restart();
+    }
+
+    fn drop_oldest(&mut self, reason: GapReason) {
+        let Some((from, to)) = self.pending.drop_oldest() else {
+            return;
+        };
+        match &mut self.dropped {
+            Some(dropped) => dropped.to = to,
+            None => self.dropped = Some(Dropped { from, to, reason }),
+        }
+    }
+
+    fn report_gap(&mut self) {
+        if let Some(Dropped { from, to, reason }) = self.dropped.take() {
+            self.outputs.push_back(SessionOutput::Gap { from, to, reason });
+        }
+    }
+
+    fn set_health(&mut self, health: HealthState) {
+        if self.health != health {
+            self.health = health;
+            self.outputs.push_back(SessionOutput::Health(health));
+        }
+    }
+
+    fn speech(&mut self, event: SpeechEvent) {
+        self.outputs.push_back(SessionOutput::Speech(event));
+    }
+
+    fn reject(&mut self, reason: &'static str) {
+        self.outputs.push_back(SessionOutput::Rejected(reason));
+    }
+
+    /// How much silence an utterance ends with, and a little of what recognisers cut off before it.
+    fn tail(&self) -> Duration {
+        self.settings.endpointing + HANGOVER_MARGIN + TAIL_MARGIN
+    }
+}
+
+impl Open {
+    fn refill(&mut self, now: MediaTime, rate: f64) {
+        let elapsed = now.since(self.allowance_at).as_secs_f64();
+        self.allowance = (self.allowance + elapsed * rate).min(BURST_SECONDS);
+        self.allowance_at = now;
+    }
+
+    /// A final that answers a request ends at `settled`, or at the silence before: which audio it settles.
+    fn answered(&mut self, settled: u64, tail: u64) -> u64 {
+        let mut covered = settled;
+        while let Some((_, at)) = self.finalizes.front()
+            && *at <= settled + tail
+        {
+            covered = covered.max(*at);
+            self.finalizes.pop_front();
+        }
+        covered
+    }
+
+    /// The oldest request for finals is overdue: drops it if its audio is settled anyway, or gives it more time.
+    fn expect_no_answer(&mut self, now: MediaTime, settled: u64) -> bool {
+        let Some((asked, at)) = self.finalizes.front_mut() else {
+            return false;
+        };
+        *asked = now;
+        let is_settled = *at <= settled;
+        if is_settled {
+            self.finalizes.pop_front();
+        }
+        is_settled
+    }
+}
+
+/// When to try again.
+struct Retry {
+    failures: u32,
+    salt: u32,
+}
+
+impl Retry {
+    fn after(&mut self, end: SttEnd) -> (Duration, HealthState) {
+        let longest = match end {
+            SttEnd::Closed(1008) => return (REFUSED_RETRY, HealthState::Refused),
+            SttEnd::Refused(429) => RETRY_MAX_BUSY,
+            SttEnd::Refused(status) if (400..500).contains(&status) && status != 408 => {
+                return (REFUSED_RETRY, HealthState::Refused);
+            }
+            SttEnd::Closed(_) | SttEnd::Refused(_) | SttEnd::Failed => RETRY_MAX,
+        };
+        let delay = (RETRY_MIN * 2u32.saturating_pow(self.failures.min(16))).min(longest);
+        self.failures += 1;
+        // Up to a quarter more, other for each session, so that hundreds don't knock at once.
+        let spread = self
+            .salt
+            .wrapping_mul(2_654_435_761)
+            .wrapping_add(self.failures * 97)
+            % 256;
+        (delay + delay * spread / 1024, HealthState::Interrupted)
+    }
+}
+
+fn heard(timeline: &Timeline, results: &Results) -> Speech {
+    let time = |seconds, edge| MediaTime::from_millis(timeline.meeting_at(seconds, edge) / SAMPLES_PER_MS);
+    let fallback = codec::Alternative::default();
+    let best = results.channel.alternatives.first().unwrap_or(&fallback);
+    let words: Vec<Word> = best
+        .words
+        .iter()
+        .map(|word| {
+            let start = time(word.start, Edge::Start);
+            Word {
+                text: word.punctuated_word.as_ref().unwrap_or(&word.word).clone(),
+                start,
+                end: time(word.end, Edge::End).max(start),
+                confidence: word.confidence.clamp(0.0, 1.0),
+            }
+        })
+        .collect();
+    let start = words
+        .first()
+        .map_or_else(|| time(results.start, Edge::Start), |word| word.start);
+    let end = words
+        .last()
+        .map_or_else(
+            || time(results.start + results.duration, Edge::End),
+            |word| word.end,
+        )
+        .max(start);
+    let language = best
+        .languages
+        .first()
+        .or(results.channel.detected_language.as_ref())
+        .cloned();
+    Speech {
+        start,
+        end,
+        text: best.transcript.trim().to_owned(),
+        words,
+        language,
+    }
+}
+
+fn samples_in(duration: Duration) -> u64 {
+    duration.as_millis() as u64 * SAMPLES_PER_MS
+}
+
+const SAMPLES_PER_MS: u64 = SAMPLE_RATE_HZ as u64 / 1000;
+
+/// Speech that is kept while no recogniser takes it: two minutes, 3.8 MB; beyond that the oldest is given up.
+const PENDING_SAMPLES_MAX: u64 = 120 * SAMPLE_RATE_HZ as u64;
+/// What may be sent at once after a wait, before the catch-up rate holds.
+const BURST_SECONDS: f64 = 5.0;
+const ALLOWANCE_STEP: Duration = Duration::from_millis(100);
+/// Deepgram closes after 10 s without a message.
+const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(4);
+/// An idle socket costs the operator one of a limited number.
+const IDLE_CLOSE: Duration = Duration::from_secs(60);
+const CLOSE_PATIENCE: Duration = Duration::from_millis(1500);
+const FINALIZE_PATIENCE: Duration = Duration::from_millis(1500);
+const SILENCE_PATIENCE: Duration = Duration::from_secs(20);
+const SILENT_ATTEMPTS_MAX: u32 = 3;
+const RETRY_MIN: Duration = Duration::from_millis(200);
+const RETRY_MAX: Duration = Duration::from_millis(2500);
+const RETRY_MAX_BUSY: Duration = Duration::from_secs(10);
+/// Key, credit, rights, or a setting it doesn't know: waiting doesn't help, an operator does.
+const REFUSED_RETRY: Duration = Duration::from_secs(300);
+/// Finals end up to this much before the silence does.
+const TAIL_MARGIN: Duration = Duration::from_millis(100);
