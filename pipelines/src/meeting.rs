@@ -44,6 +44,9 @@ pub struct Settings {
     pub stt: SttSettings,
     /// How long after the room's end last finals are waited for.
     pub last_finals: Duration,
+    /// How long a track may give no samples before its clock is set anew; [`Duration::MAX`] where audio is read from
+    /// files and so comes when there is room for it.
+    pub stall: Duration,
 }
 
 enum Ending {
@@ -123,7 +126,7 @@ impl Meeting {
         };
         self.tracks
             .values()
-            .filter_map(Track::poll_timeout)
+            .filter_map(|track| track.poll_timeout(self.settings.stall))
             .chain(deadline)
             .min()
     }
@@ -162,7 +165,7 @@ impl Meeting {
                 .push_back(Output::Rejected("audio of a track that is not there"));
         };
         // Most frames are silence and change nothing but the gate.
-        if track.audio(frame, &self.settings.gate, now) {
+        if track.audio(frame, &self.settings, now) {
             self.settle(key, now);
         }
     }
@@ -266,7 +269,12 @@ impl Meeting {
 
     fn timeout(&mut self, now: MediaTime) {
         for key in self.keys() {
-            self.with_track(key, now, |track| track.stall(now));
+            let stall = self.settings.stall;
+            self.with_track(key, now, |track| {
+                if now >= track.last_audio + stall {
+                    track.shut();
+                }
+            });
         }
         if matches!(self.ending, Ending::Until(deadline) if now >= deadline) {
             for key in self.keys() {
@@ -307,14 +315,18 @@ impl Meeting {
 
 impl Track {
     /// Whether the session got something to do.
-    fn audio(&mut self, frame: AudioFrame<'_>, settings: &GateSettings, now: MediaTime) -> bool {
+    fn audio(&mut self, frame: AudioFrame<'_>, settings: &Settings, now: MediaTime) -> bool {
         let length = Duration::from_secs_f64(
             (frame.samples.len() / usize::from(frame.channels)) as f64 / f64::from(frame.sample_rate_hz),
         );
         let heard_at = samples_at(now.saturating_sub(length));
-        let gate = self.gate.get_or_insert_with(|| Gate::new(settings, heard_at));
-        // A track without samples for a while has lost time; while it is open, `stall` shuts it first.
-        if !gate.is_open() && now.since(self.last_audio) > STALL + length && self.last_audio > MediaTime::ZERO
+        let gate = self
+            .gate
+            .get_or_insert_with(|| Gate::new(&settings.gate, heard_at));
+        // A track without samples for a while has lost time; while it is open, the timeout shuts it first.
+        if !gate.is_open()
+            && now.since(self.last_audio).saturating_sub(length) > settings.stall
+            && self.last_audio > MediaTime::ZERO
         {
             gate.skip_to(heard_at.max(gate.position()));
         }
@@ -341,13 +353,6 @@ impl Track {
             gate.push(&self.scratch, pass);
         }
         passed_any
-    }
-
-    /// No samples for a while: an utterance that is under way is over.
-    fn stall(&mut self, now: MediaTime) {
-        if now >= self.last_audio + STALL {
-            self.shut();
-        }
     }
 
     fn end(&mut self) {
@@ -380,9 +385,9 @@ impl Track {
         self.has_ended && self.session.is_done()
     }
 
-    fn poll_timeout(&self) -> Option<MediaTime> {
+    fn poll_timeout(&self, stall: Duration) -> Option<MediaTime> {
         let is_open = self.gate.as_ref().is_some_and(Gate::is_open);
-        let stall = is_open.then(|| self.last_audio + STALL);
+        let stall = is_open.then(|| self.last_audio + stall);
         stall.into_iter().chain(self.session.poll_timeout()).min()
     }
 }
@@ -424,8 +429,6 @@ fn time_of(samples: u64) -> MediaTime {
 }
 
 const SAMPLES_PER_MS: u64 = SAMPLE_RATE_HZ as u64 / 1000;
-/// A live track has a frame every 10 to 20 ms, silence included; after this long it has lost time.
-const STALL: Duration = Duration::from_millis(500);
 const SAMPLE_RATES_HZ: std::ops::RangeInclusive<u32> = 4_000..=384_000;
 
 /// What a meeting is told.
@@ -593,6 +596,7 @@ mod tests {
                 catch_up_rate: 1.25,
             },
             last_finals: Duration::from_secs(4),
+            stall: Duration::from_millis(500),
         }
     }
 
