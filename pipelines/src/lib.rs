@@ -31,7 +31,7 @@ pub use ids::{
     ConnectionId, IdError, MeetingId, ParticipantIdentity, RoomName, RoomSid, SegmentId, TrackKey, TrackSid,
 };
 pub use lecture::Lecture;
-pub use meeting::{Event, Meeting, Output, Settings, SttEnd};
+pub use meeting::{Event, Meeting, Output, Settings, SttEnd, TrackClock};
 pub use minutes::{ActionNotes, Attendee, ChapterNotes, Entry, Line, Minutes, PageSize, Source, TermNotes};
 pub use resample::Resampler;
 pub use segment::{Gap, GapReason, Participant, Segment, Word};

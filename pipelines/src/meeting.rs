@@ -44,9 +44,6 @@ pub struct Settings {
     pub stt: SttSettings,
     /// How long after the room's end last finals are waited for.
     pub last_finals: Duration,
-    /// How long a track may give no samples before its clock is set anew; [`Duration::MAX`] where audio is read from
-    /// files and so comes when there is room for it.
-    pub stall: Duration,
 }
 
 enum Ending {
@@ -59,6 +56,7 @@ enum Ending {
 struct Track {
     sid: TrackSid,
     speaker: ParticipantIdentity,
+    clock: TrackClock,
     resampler: Option<Resampler>,
     /// Resampled audio on its way to the gate.
     scratch: Vec<i16>,
@@ -93,7 +91,12 @@ impl Meeting {
                 self.participants
                     .insert(participant.identity.clone(), participant.clone());
             }
-            Event::TrackStarted { track, sid, speaker } => self.start_track(track, sid, speaker),
+            Event::TrackStarted {
+                track,
+                sid,
+                speaker,
+                clock,
+            } => self.start_track(track, sid, speaker, clock),
             Event::Audio { track, frame } => self.audio(track, frame, now),
             Event::TrackEnded { track } => self.with_track(track, now, |track| track.end()),
             Event::SttOpened { connection } => {
@@ -126,12 +129,29 @@ impl Meeting {
         };
         self.tracks
             .values()
-            .filter_map(|track| track.poll_timeout(self.settings.stall))
+            .filter_map(Track::poll_timeout)
             .chain(deadline)
             .min()
     }
 
-    fn start_track(&mut self, key: TrackKey, sid: &TrackSid, speaker: &ParticipantIdentity) {
+    /// The longest stretch of any track's speech that the recogniser has not said anything about yet.
+    pub fn backlog(&self) -> Duration {
+        let samples = self
+            .tracks
+            .values()
+            .map(|track| track.session.backlog())
+            .max()
+            .unwrap_or(0);
+        Duration::from_millis(samples / SAMPLES_PER_MS)
+    }
+
+    fn start_track(
+        &mut self,
+        key: TrackKey,
+        sid: &TrackSid,
+        speaker: &ParticipantIdentity,
+        clock: TrackClock,
+    ) {
         if self.tracks.contains_key(&key) || !matches!(self.ending, Ending::Not) {
             return self
                 .outputs
@@ -142,6 +162,7 @@ impl Meeting {
             Track {
                 sid: sid.clone(),
                 speaker: speaker.clone(),
+                clock,
                 resampler: None,
                 scratch: Vec::new(),
                 gate: None,
@@ -165,7 +186,7 @@ impl Meeting {
                 .push_back(Output::Rejected("audio of a track that is not there"));
         };
         // Most frames are silence and change nothing but the gate.
-        if track.audio(frame, &self.settings, now) {
+        if track.audio(frame, &self.settings.gate, now) {
             self.settle(key, now);
         }
     }
@@ -269,9 +290,8 @@ impl Meeting {
 
     fn timeout(&mut self, now: MediaTime) {
         for key in self.keys() {
-            let stall = self.settings.stall;
             self.with_track(key, now, |track| {
-                if now >= track.last_audio + stall {
+                if track.stalls_at().is_some_and(|at| now >= at) {
                     track.shut();
                 }
             });
@@ -315,19 +335,20 @@ impl Meeting {
 
 impl Track {
     /// Whether the session got something to do.
-    fn audio(&mut self, frame: AudioFrame<'_>, settings: &Settings, now: MediaTime) -> bool {
+    fn audio(&mut self, frame: AudioFrame<'_>, settings: &GateSettings, now: MediaTime) -> bool {
         let length = Duration::from_secs_f64(
             (frame.samples.len() / usize::from(frame.channels)) as f64 / f64::from(frame.sample_rate_hz),
         );
         let heard_at = samples_at(now.saturating_sub(length));
-        let gate = self
-            .gate
-            .get_or_insert_with(|| Gate::new(&settings.gate, heard_at));
+        let gate = self.gate.get_or_insert_with(|| match self.clock {
+            TrackClock::Arrival => Gate::new(settings, heard_at),
+            TrackClock::From(start) => Gate::new(settings, samples_at(start)),
+        });
         // A track without samples for a while has lost time; while it is open, the timeout shuts it first.
-        if !gate.is_open()
-            && now.since(self.last_audio).saturating_sub(length) > settings.stall
+        let lost_time = self.clock == TrackClock::Arrival
             && self.last_audio > MediaTime::ZERO
-        {
+            && now.since(self.last_audio).saturating_sub(length) > STALL;
+        if lost_time && !gate.is_open() {
             gate.skip_to(heard_at.max(gate.position()));
         }
         self.last_audio = now;
@@ -385,10 +406,17 @@ impl Track {
         self.has_ended && self.session.is_done()
     }
 
-    fn poll_timeout(&self, stall: Duration) -> Option<MediaTime> {
+    /// When an utterance under way counts as over because no samples come.
+    fn stalls_at(&self) -> Option<MediaTime> {
         let is_open = self.gate.as_ref().is_some_and(Gate::is_open);
-        let stall = is_open.then(|| self.last_audio + stall);
-        stall.into_iter().chain(self.session.poll_timeout()).min()
+        (is_open && self.clock == TrackClock::Arrival).then(|| self.last_audio + STALL)
+    }
+
+    fn poll_timeout(&self) -> Option<MediaTime> {
+        self.stalls_at()
+            .into_iter()
+            .chain(self.session.poll_timeout())
+            .min()
     }
 }
 
@@ -429,6 +457,8 @@ fn time_of(samples: u64) -> MediaTime {
 }
 
 const SAMPLES_PER_MS: u64 = SAMPLE_RATE_HZ as u64 / 1000;
+/// A live track has a frame every 10 to 20 ms, silence included.
+const STALL: Duration = Duration::from_millis(500);
 const SAMPLE_RATES_HZ: std::ops::RangeInclusive<u32> = 4_000..=384_000;
 
 /// What a meeting is told.
@@ -444,6 +474,8 @@ pub enum Event<'a> {
         sid: &'a TrackSid,
         /// Whose it is.
         speaker: &'a ParticipantIdentity,
+        /// What its samples' times follow.
+        clock: TrackClock,
     },
     /// The next samples of a track; without gaps, silence included.
     Audio {
@@ -482,6 +514,16 @@ pub enum Event<'a> {
     RoomEnded,
     /// [`Meeting::poll_timeout`] has come.
     Timeout,
+}
+
+/// What tells when the samples of a track were said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TrackClock {
+    /// The first frame was said just before it came, and the rest follow it. After half a second without any, the
+    /// clock is set anew: a live track gives silence, so that time was lost.
+    Arrival,
+    /// The first sample was said then; frames come whenever there is room for them, as from a file.
+    From(MediaTime),
 }
 
 /// How a connection to the recogniser ended.
@@ -596,7 +638,6 @@ mod tests {
                 catch_up_rate: 1.25,
             },
             last_finals: Duration::from_secs(4),
-            stall: Duration::from_millis(500),
         }
     }
 
@@ -627,6 +668,7 @@ mod tests {
                 track: TRACK,
                 sid: &sid,
                 speaker: &identity,
+                clock: TrackClock::Arrival,
             });
             room
         }

@@ -96,6 +96,8 @@ struct Open {
     allowance_at: MediaTime,
     last_sent: MediaTime,
     last_audio: MediaTime,
+    /// How far results have come in the stream, provisional ones included.
+    answered_until: u64,
     /// Since when audio has been sent without any message coming back.
     unanswered_since: Option<MediaTime>,
     /// Unanswered requests for finals: when, and at which sample of the stream.
@@ -192,6 +194,7 @@ impl Session {
             allowance_at: now,
             last_sent: now,
             last_audio: now,
+            answered_until: 0,
             unanswered_since: None,
             finalizes: VecDeque::new(),
             closing: None,
@@ -276,6 +279,15 @@ impl Session {
         }
     }
 
+    /// Samples that the recogniser has said nothing about, not even provisionally.
+    pub(crate) fn backlog(&self) -> u64 {
+        let answered = match &self.link {
+            Link::Open(open) => open.answered_until.saturating_sub(self.pending.settled()),
+            _ => 0,
+        };
+        self.pending.samples().saturating_sub(answered)
+    }
+
     /// What is to be done, until nothing is.
     pub(crate) fn poll_output(&mut self) -> Option<SessionOutput> {
         self.outputs.pop_front()
@@ -294,6 +306,7 @@ impl Session {
         let Link::Open(open) = &mut self.link else { return };
         let mut settled = open.timeline.stream_at(results.start + results.duration);
         let speech = heard(&open.timeline, &results);
+        open.answered_until = open.answered_until.max(settled);
         if results.is_final {
             if results.from_finalize {
                 settled = open.answered(settled, tail);
