@@ -235,7 +235,15 @@ impl Meeting {
                         path_and_query,
                     }
                 }
-                SessionOutput::Audio { connection, bytes } => Output::SendAudio { connection, bytes },
+                SessionOutput::Audio {
+                    connection,
+                    position,
+                    bytes,
+                } => Output::SendAudio {
+                    connection,
+                    start: time_of(position),
+                    bytes,
+                },
                 SessionOutput::Text { connection, text } => Output::SendText { connection, text },
                 SessionOutput::Close { connection } => {
                     self.connections.remove(&connection);
@@ -553,6 +561,8 @@ pub enum Output {
     SendAudio {
         /// An open connection.
         connection: ConnectionId,
+        /// When its first sample was said.
+        start: MediaTime,
         /// One binary frame.
         bytes: Vec<u8>,
     },
@@ -698,7 +708,9 @@ mod tests {
                         self.tell(Event::SttOpened { connection });
                     }
                 },
-                Output::SendAudio { connection, bytes } => {
+                Output::SendAudio {
+                    connection, bytes, ..
+                } => {
                     assert!(!bytes.is_empty());
                     self.sent_ms += bytes.len() as u64 / 32;
                     self.stream(connection).heard += bytes.len() as u64 / 2;

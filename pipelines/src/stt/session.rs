@@ -38,6 +38,8 @@ pub(crate) enum SessionOutput {
     },
     Audio {
         connection: ConnectionId,
+        /// Of the first sample, in samples of the meeting.
+        position: u64,
         bytes: Vec<u8>,
     },
     Text {
@@ -344,6 +346,7 @@ impl Session {
                     let bytes = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
                     self.outputs.push_back(SessionOutput::Audio {
                         connection: open.connection,
+                        position: *position,
                         bytes,
                     });
                 }
