@@ -1,0 +1,25 @@
+# Lectern with its built-in recogniser, for amd64 and arm64. Written with care but never built yet: where it was written
+# there was no container engine. Build it by: docker build --tag lectern .
+FROM rust:1.95.0-bookworm AS build
+# libopus is built from source, by cmake.
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends cmake \
+ && rm -rf /var/lib/apt/lists/*
+WORKDIR /lectern
+COPY . .
+# The caches keep a second build short; the program is copied out because they are gone after this step.
+RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/lectern/target \
+    cargo build --locked --release && cp target/release/lectern /usr/local/bin/lectern
+
+FROM debian:bookworm-slim
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends ca-certificates libpocketsphinx3 pocketsphinx-en-us \
+ && rm -rf /var/lib/apt/lists/* \
+ && useradd --system --create-home --home-dir /data lectern
+COPY --from=build /usr/local/bin/lectern /usr/local/bin/lectern
+USER lectern
+ENV LECTERN_DATA=/data PORT=8080
+VOLUME /data
+EXPOSE 8080
+ENTRYPOINT ["lectern"]
+CMD ["up"]
