@@ -26,6 +26,8 @@ pub use crate::server::Server;
 const SESSIONS_PER_CORE: usize = 16;
 /// Decoders for each core: what one core can do in real time, with a reserve (docs/adr/0003).
 const DECODERS_PER_CORE: usize = 8;
+/// Most decoders that are made without being asked for: 3 GB.
+const DECODERS_MAX: usize = 32;
 /// How long Deepgram waits for a client that says nothing.
 const IDLE_MAX: Duration = Duration::from_secs(10);
 
@@ -34,7 +36,7 @@ const IDLE_MAX: Duration = Duration::from_secs(10);
 pub struct Config {
     /// Streams that may be open at once; more are answered 429.
     pub sessions_max: usize,
-    /// Decoders, of about 90 MB each, that may be in memory at once; a speaker who finds none free waits.
+    /// Decoders, of about 100 MB each, that may be in memory at once; a speaker who finds none free waits.
     pub decoders_max: usize,
     /// Folder with `en-us/`, `en-us.lm.bin` and `cmudict-en-us.dict`; where packages put it if not given.
     pub model_dir: Option<PathBuf>,
@@ -50,7 +52,7 @@ impl Config {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             sessions_max: SESSIONS_PER_CORE * cores,
-            decoders_max: DECODERS_PER_CORE * cores,
+            decoders_max: (DECODERS_PER_CORE * cores).min(DECODERS_MAX),
             model_dir: None,
             library: None,
             idle_max: IDLE_MAX,

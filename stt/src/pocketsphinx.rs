@@ -127,7 +127,7 @@ impl Library {
     }
 }
 
-/// One recogniser with its own copy of the model (about 90 MB), busy with one utterance at a time.
+/// One recogniser with its own copy of the model (about 100 MB), busy with one utterance at a time.
 #[derive(Debug)]
 pub(crate) struct Decoder {
     raw: NonNull<c_void>,
@@ -142,7 +142,7 @@ pub(crate) struct Decoder {
 unsafe impl Send for Decoder {}
 
 impl Decoder {
-    /// Loads the model into a new decoder: a quarter of a second and about 90 MB.
+    /// Loads the model into a new decoder: a quarter of a second and about 100 MB.
     pub(crate) fn new(library: Arc<Library>) -> Result<Self, EngineError> {
         let (configuration, arguments) = library.functions.configuration(&library.settings())?;
         // SAFETY: the configuration is live; the decoder keeps a reference of its own, so ours is given back.

@@ -1,6 +1,6 @@
 //! The decoders that all streams share.
 //!
-//! A decoder costs about 90 MB and is of use only while somebody speaks. So a stream gets one at the beginning of
+//! A decoder costs about 100 MB and is of use only while somebody speaks. So a stream gets one at the beginning of
 //! each utterance, on a thread where blocking is allowed, and gives it back at the end; who finds none free waits
 //! in line. What a decoder learnt of the speaker's microphone stays with the speaker.
 

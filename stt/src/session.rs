@@ -303,7 +303,7 @@ impl Session {
             Ok(ClientMessage::CloseStream) => self.close_stream(CLOSE_NORMAL, ""),
             Err(error) => {
                 self.finish(Reason::Piece);
-                self.told.say(error);
+                self.told.say(*error);
                 self.close(CLOSE_POLICY, "DATA-0000: a text message could not be read");
             }
         }
@@ -792,11 +792,13 @@ mod tests {
         }
 
         fn results(&self) -> Vec<&Results> {
-            let results = |reply| match reply {
-                &Reply::Results(ref results) => Some(results),
-                _ => None,
-            };
-            self.replies.iter().filter_map(results).collect()
+            let mut results = Vec::new();
+            for reply in &self.replies {
+                if let Reply::Results(result) = reply {
+                    results.push(result);
+                }
+            }
+            results
         }
 
         fn finals(&self) -> Vec<&Results> {

@@ -24,11 +24,13 @@ pub(crate) enum ClientMessage {
 
 impl ClientMessage {
     /// Reads a text frame; an error says that it is no message at all.
-    pub(crate) fn parse(text: &str) -> Result<Self, Reply> {
-        serde_json::from_str(text).map_err(|error| Reply::Error {
-            variant: "SchemaError",
-            description: format!("a text message must be a JSON object with a known `type`: {error}"),
-            message: text.chars().take(ECHO_CHARS_MAX).collect(),
+    pub(crate) fn parse(text: &str) -> Result<Self, Box<Reply>> {
+        serde_json::from_str(text).map_err(|error| {
+            Box::new(Reply::Error {
+                variant: "SchemaError",
+                description: format!("a text message must be a JSON object with a known `type`: {error}"),
+                message: text.chars().take(ECHO_CHARS_MAX).collect(),
+            })
         })
     }
 }
@@ -204,8 +206,11 @@ mod tests {
             r#"{"type":7}"#,
             &"x".repeat(100_000),
         ] {
-            let Err(Reply::Error { variant, message, .. }) = ClientMessage::parse(text) else {
+            let Err(error) = ClientMessage::parse(text) else {
                 panic!("{text} is no message");
+            };
+            let Reply::Error { variant, message, .. } = *error else {
+                panic!("{error:?} is no error");
             };
             assert_eq!(variant, "SchemaError");
             assert!(message.len() <= ECHO_CHARS_MAX);
