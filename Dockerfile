@@ -18,8 +18,8 @@ RUN apt-get update \
  && useradd --system --create-home --home-dir /data lectern
 COPY --from=build /usr/local/bin/lectern /usr/local/bin/lectern
 USER lectern
-ENV LECTERN_DATA=/data PORT=8080
+ENV LECTERN_DATA=/data LECTERN_HOST=0.0.0.0 PORT=8090
 VOLUME /data
-EXPOSE 8080
+EXPOSE 8090
 ENTRYPOINT ["lectern"]
 CMD ["up"]

@@ -4,8 +4,9 @@
 //
 // With a WAV it speaks: the file is the browser's microphone, played once from when the page opens it, which is a
 // moment before the room hears it: let the file begin with some silence if its first word matters.
-// Leaves after SECONDS and exits with 0. A line is {form: "stream" | "transcription" | "data", participantIdentity,
-// segmentId, final, text, attributes}, or {event: "joined" | "disconnected", …}.
+// Leaves after SECONDS and exits with 0. A line is {form: "stream" | "transcription" | "data" | "health",
+// participantIdentity (the speaker's), segmentId, final, text, attributes, sender (of data)}, or
+// {event: "joined" | "disconnected", …}.
 import { createServer } from "node:http";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

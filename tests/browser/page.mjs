@@ -33,17 +33,18 @@ window.join = async ({ url, token, speak }) => {
     }
   });
 
-  // Lectern's own data packet. Who sent it matters: participants could forge one.
+  // Lectern's own data packets. Who sent one matters: other participants could forge it.
   room.on(RoomEvent.DataReceived, (payload, participant, _kind, topic) => {
     if (topic !== "lectern.captions") return;
     const message = JSON.parse(new TextDecoder().decode(payload));
     window.report({
-      form: "data",
-      participantIdentity: participant?.identity,
-      segmentId: message.segment_id,
+      form: message.type === "caption" ? "data" : message.type,
+      participantIdentity: message.identity,
+      segmentId: message.segmentId,
       final: message.final,
       text: message.text,
       attributes: message,
+      sender: participant?.identity ?? null,
     });
   });
 

@@ -3,8 +3,9 @@
     LIVEKIT_URL=ws://… LIVEKIT_TOKEN=… python publish.py SPEECH.wav SETTLE_SECONDS
 
 Plays the file once, in real time, as its microphone; leaves SETTLE_SECONDS after its end and exits with 0. A line is
-{form: "stream" | "transcription" | "data", participantIdentity, segmentId, final, text, attributes}, the same that
-tests/browser/captions.mjs prints, or {event: "joined" | "spoken" | "disconnected", …}.
+{form: "stream" | "transcription" | "data" | "health", participantIdentity (the speaker's), segmentId, final, text,
+attributes, sender (of data)}, the same that tests/browser/captions.mjs prints, or
+{event: "joined" | "spoken" | "disconnected", …}.
 """
 
 import asyncio
@@ -94,12 +95,14 @@ def listen(room: rtc.Room) -> None:
             return
         message = json.loads(packet.data)
         report(
-            form="data",
-            participantIdentity=packet.participant.identity if packet.participant else None,
-            segmentId=message.get("segment_id"),
+            form="data" if message["type"] == "caption" else message["type"],
+            participantIdentity=message.get("identity"),
+            segmentId=message.get("segmentId"),
             final=message.get("final"),
             text=message.get("text"),
             attributes=message,
+            # Who sent it matters: other participants could forge one.
+            sender=packet.participant.identity if packet.participant else None,
         )
 
     @room.on("disconnected")
