@@ -121,4 +121,4 @@ pub(crate) const fn gap_reason(reason: GapReason) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

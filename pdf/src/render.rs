@@ -1,0 +1,222 @@
+//! Minutes in, PDF out.
+
+use std::{
+    collections::BTreeSet,
+    io::{Read, Write},
+};
+
+use lectern_pipelines::{Minutes, UnixMillis};
+use serde_json::Value;
+use typst::{
+    diag::SourceDiagnostic,
+    foundations::{Datetime, Smart},
+    layout::{Frame, FrameItem},
+};
+use typst_pdf::{PdfOptions, Timestamp};
+
+use crate::{
+    Error, Fonts,
+    world::{Locale, Page},
+};
+
+/// A PDF.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// The file.
+    pub bytes: Vec<u8>,
+    /// How many pages it has.
+    pub pages: usize,
+    /// Characters that no font has; they are printed as `[U+XXXX]`. In order of their numbers.
+    pub missing: Vec<char>,
+}
+
+/// Sets `minutes` in type: tagged, with contents, links and page numbers.
+///
+/// The same minutes and fonts give the same bytes. Texts are data: nothing in them is ever markup.
+pub fn render_pdf(minutes: &Minutes, fonts: &Fonts) -> Result<Rendered, Error> {
+    let mut page = serde_json::to_value(minutes).map_err(Error::Input)?;
+    let mut missing = BTreeSet::new();
+    for_each_text(&mut page, &mut |text| {
+        missing.extend(text.chars().filter(|&c| !is_printable(c, fonts)))
+    });
+    loop {
+        spell_out(&mut page, &missing);
+        let (bytes, pages, blank) = set(&page, minutes, missing.first().copied(), fonts)?;
+        // What fonts have singly they may lack in combination: only the set page tells.
+        let found = missing.len();
+        missing.extend(blank);
+        if missing.len() == found {
+            return Ok(Rendered {
+                bytes,
+                pages,
+                missing: missing.into_iter().collect(),
+            });
+        }
+    }
+}
+
+/// Reads [`Minutes`] as JSON from `input` and writes the PDF to `output`; what `lectern render` does.
+///
+/// Returns what [`Rendered`] says beside the bytes, with these left out.
+pub fn render_stream(mut input: impl Read, mut output: impl Write, fonts: &Fonts) -> Result<Rendered, Error> {
+    let mut json = Vec::new();
+    input
+        .read_to_end(&mut json)
+        .map_err(|error| Error::Input(serde_json::Error::io(error)))?;
+    let minutes: Minutes = serde_json::from_slice(&json).map_err(Error::Input)?;
+    let rendered = render_pdf(&minutes, fonts)?;
+    output
+        .write_all(&rendered.bytes)
+        .and_then(|()| output.flush())
+        .map_err(Error::Output)?;
+    Ok(Rendered {
+        bytes: Vec::new(),
+        ..rendered
+    })
+}
+
+/// One run of Typst: the file, its pages, and characters that came out as empty boxes.
+fn set(
+    page: &Value,
+    minutes: &Minutes,
+    missing: Option<char>,
+    fonts: &Fonts,
+) -> Result<(Vec<u8>, usize, BTreeSet<char>), Error> {
+    let locale = Locale::of(minutes.language.as_deref());
+    let world = Page::new(page.to_string(), locale, missing.map(number_of), fonts);
+    let document = typst::compile(&world)
+        .output
+        .map_err(|errors| Error::Layout(said(&errors)))?;
+    let options = PdfOptions {
+        ident: Smart::Custom(minutes.meeting.clone()),
+        creator: Smart::Custom(Some("Lectern".to_owned())),
+        timestamp: datetime_of(minutes.started_at).map(Timestamp::new_utc),
+        ..PdfOptions::default()
+    };
+    let bytes = typst_pdf::pdf(&document, &options).map_err(|errors| Error::Layout(said(&errors)))?;
+    let mut blank = BTreeSet::new();
+    for page in document.pages() {
+        blank_in(&page.frame, &mut blank);
+    }
+    Ok((bytes, document.pages().len(), blank))
+}
+
+/// Typst's complaints in a line, with positions in the template but without what was said.
+fn said(errors: &[SourceDiagnostic]) -> String {
+    errors
+        .iter()
+        .map(|error| error.message.as_str())
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+/// When the meeting began, as the PDF dates itself.
+fn datetime_of(instant: UnixMillis) -> Option<Datetime> {
+    let date = time::OffsetDateTime::from_unix_timestamp(instant.0.div_euclid(1000)).ok()?;
+    Datetime::from_ymd_hms(
+        date.year(),
+        date.month().into(),
+        date.day(),
+        date.hour(),
+        date.minute(),
+        date.second(),
+    )
+}
+
+/// Characters of `frame` that were set as `.notdef`.
+fn blank_in(frame: &Frame, blank: &mut BTreeSet<char>) {
+    for (_, item) in frame.items() {
+        match item {
+            FrameItem::Group(group) => blank_in(&group.frame, blank),
+            FrameItem::Text(text) => {
+                for glyph in text.glyphs.iter().filter(|glyph| glyph.id == 0) {
+                    let set = text.text.get(glyph.range()).unwrap_or_default();
+                    blank.extend(set.chars().filter(|&c| !is_invisible(c) && !SPELLING.contains(c)));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether `c` needs no glyph, or has one.
+fn is_printable(c: char, fonts: &Fonts) -> bool {
+    is_invisible(c) || fonts.covers(c)
+}
+
+/// Characters that are never drawn: spaces, joiners, direction marks, selectors of variants.
+fn is_invisible(c: char) -> bool {
+    c.is_whitespace()
+        || matches!(u32::from(c), 0xAD | 0x34F | 0x61C | 0x180B..=0x180F | 0x200B..=0x200F | 0x2060..=0x2064
+            | 0xFE00..=0xFE0F | 0xE_0100..=0xE_01EF)
+}
+
+/// Replaces each of `missing` by its number in every text.
+fn spell_out(page: &mut Value, missing: &BTreeSet<char>) {
+    if missing.is_empty() {
+        return;
+    }
+    for_each_text(page, &mut |text| {
+        if text.contains(|c| missing.contains(&c)) {
+            let spell = |c: char| match missing.contains(&c) {
+                true => number_of(c),
+                false => c.to_string(),
+            };
+            *text = text.chars().map(spell).collect();
+        }
+    });
+}
+
+/// How a character is printed that no font has: `[U+738B]`.
+fn number_of(c: char) -> String {
+    format!("[U+{:04X}]", u32::from(c))
+}
+
+/// The characters of [`number_of`]; were they missing too, spelling them out would never end.
+const SPELLING: &str = "[U+0123456789ABCDEF]";
+
+fn for_each_text(value: &mut Value, act: &mut impl FnMut(&mut String)) {
+    match value {
+        Value::String(text) => act(text),
+        Value::Array(values) => values.iter_mut().for_each(|value| for_each_text(value, act)),
+        Value::Object(fields) => fields.values_mut().for_each(|value| for_each_text(value, act)),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spelled(text: &str, missing: &[char]) -> Value {
+        let mut value = serde_json::json!({"list": [{"text": text}]});
+        spell_out(&mut value, &missing.iter().copied().collect());
+        value["list"][0]["text"].take()
+    }
+
+    #[test]
+    fn missing_characters_are_spelled_by_number() {
+        assert_eq!(
+            spelled("a王b\u{1F600}", &['王', '\u{1F600}']),
+            "a[U+738B]b[U+1F600]"
+        );
+        assert_eq!(spelled("a王", &[]), "a王");
+    }
+
+    #[test]
+    fn minutes_that_are_none_are_an_error() {
+        let error =
+            render_stream(&b"{\"title\": 1}"[..], Vec::new(), &Fonts::built_in()).expect_err("no minutes");
+        assert!(matches!(error, Error::Input(_)), "{error}");
+    }
+
+    #[test]
+    fn date_of_the_document_is_the_meetings() {
+        let date = datetime_of(UnixMillis(1_795_256_100_000)).expect("a date");
+        assert_eq!(
+            (date.year(), date.month(), date.day(), date.hour()),
+            (Some(2026), Some(11), Some(21), Some(10))
+        );
+        assert_eq!(datetime_of(UnixMillis(i64::MAX)), None);
+    }
+}
