@@ -1,0 +1,318 @@
+//! What was said, by whom, and what is known to be missing.
+
+use std::time::Duration;
+
+use lectern_pipelines::{
+    Gap, GapReason, Lecture, MediaTime, MeetingId, Participant, ParticipantIdentity, RoomName, Segment,
+    SegmentId, TrackSid, UnixMillis, Word,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Database, Error,
+    database::{rows, sql, transaction},
+    meeting::without_nul,
+};
+
+/// Something that a live meeting stores. Storing it twice is storing it once.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Record {
+    /// Final words. They never change again: what is stored under their id stays.
+    Segment(Segment),
+    /// Speech that is missing. The longer one of two that begin together stays.
+    Gap(Gap),
+    /// Somebody who is there. They keep their place; the latest name stays.
+    Participant(Participant),
+}
+
+impl Database {
+    /// Stores segments of one meeting, all or none.
+    pub async fn store_segments(&self, meeting: &MeetingId, segments: &[Segment]) -> Result<(), Error> {
+        let records: Vec<_> = segments.iter().cloned().map(Record::Segment).collect();
+        self.store(records.iter().map(|record| (meeting, record))).await
+    }
+
+    /// Stores that speech is missing.
+    pub async fn store_gap(&self, meeting: &MeetingId, gap: &Gap) -> Result<(), Error> {
+        self.store([(meeting, &Record::Gap(gap.clone()))]).await
+    }
+
+    /// Stores who is there, in the order they came.
+    pub async fn store_participants(
+        &self,
+        meeting: &MeetingId,
+        participants: &[Participant],
+    ) -> Result<(), Error> {
+        let records: Vec<_> = participants.iter().cloned().map(Record::Participant).collect();
+        self.store(records.iter().map(|record| (meeting, record))).await
+    }
+
+    /// Stores records of any meetings in one transaction, all or none.
+    pub(crate) async fn store<'a>(
+        &self,
+        records: impl IntoIterator<Item = (&'a MeetingId, &'a Record)>,
+    ) -> Result<(), Error> {
+        let records: Vec<_> = records.into_iter().collect();
+        transaction!(self, Write, "store what was said", |connection| {
+            for (meeting, record) in &records {
+                let meeting = meeting.as_str();
+                match record {
+                    Record::Segment(segment) => sql!(
+                        "insert into segment (meeting_id, id, track, identity, name, start_ms, end_ms, text, language,
+                            words, utterance)
+                        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict do nothing",
+                        meeting,
+                        segment.id.as_str(),
+                        segment.track.as_str(),
+                        segment.speaker.identity.as_str(),
+                        without_nul(&segment.speaker.name),
+                        stored_millis(segment.start),
+                        stored_millis(segment.end),
+                        without_nul(&segment.text),
+                        segment.language.as_deref().map(without_nul),
+                        json_of(&segment.words),
+                        i64::from(segment.utterance)
+                    ),
+                    Record::Gap(gap) => sql!(
+                        "insert into gap (meeting_id, track, identity, name, start_ms, end_ms, reason)
+                        values ($1, $2, $3, $4, $5, $6, $7)
+                        on conflict (meeting_id, track, start_ms) do update
+                        set end_ms = excluded.end_ms, reason = excluded.reason where gap.end_ms < excluded.end_ms",
+                        meeting,
+                        gap.track.as_str(),
+                        gap.speaker.identity.as_str(),
+                        without_nul(&gap.speaker.name),
+                        stored_millis(gap.start),
+                        stored_millis(gap.end),
+                        gap.reason.as_str()
+                    ),
+                    Record::Participant(participant) => sql!(
+                        "insert into participant (meeting_id, identity, name, position)
+                        select $1, $2, $3, coalesce(max(position) + 1, 0) from participant where meeting_id = $1
+                        on conflict (meeting_id, identity) do update set name = excluded.name",
+                        meeting,
+                        participant.identity.as_str(),
+                        without_nul(&participant.name)
+                    ),
+                }
+                .execute(&mut *connection)
+                .await?;
+            }
+        })
+    }
+
+    /// A meeting, whole: what exports, summary and minutes are made of.
+    ///
+    /// Its duration is up to its end, or while it goes on up to the last words.
+    pub async fn lecture(&self, meeting: &MeetingId) -> Result<Option<Lecture>, Error> {
+        let stored = transaction!(self, Read, "read a transcript", |connection| {
+            let head = rows!(
+                HeadRow,
+                "select room, started_at, ended_at from meeting where id = $1",
+                meeting.as_str()
+            )
+            .fetch_optional(&mut *connection)
+            .await?;
+            let participants = rows!(
+                ParticipantRow,
+                "select identity, name from participant where meeting_id = $1 order by position, identity",
+                meeting.as_str()
+            )
+            .fetch_all(&mut *connection)
+            .await?;
+            let segments = rows!(
+                SegmentRow,
+                "select id, track, identity, name, start_ms, end_ms, text, language, words, utterance from segment
+                where meeting_id = $1 and text <> ''",
+                meeting.as_str()
+            )
+            .fetch_all(&mut *connection)
+            .await?;
+            let gaps = rows!(
+                GapRow,
+                "select track, identity, name, start_ms, end_ms, reason from gap where meeting_id = $1",
+                meeting.as_str()
+            )
+            .fetch_all(&mut *connection)
+            .await?;
+            head.map(|head| (head, participants, segments, gaps))
+        })?;
+        stored
+            .map(|stored| {
+                lecture_of(meeting, stored).ok_or_else(|| Error::unreadable("transcript", meeting.as_str()))
+            })
+            .transpose()
+    }
+}
+
+type HeadRow = (String, i64, Option<i64>);
+type ParticipantRow = (String, String);
+type SegmentRow = (
+    String,
+    String,
+    String,
+    String,
+    i64,
+    i64,
+    String,
+    Option<String>,
+    String,
+    i64,
+);
+type GapRow = (String, String, String, i64, i64, String);
+
+fn lecture_of(
+    meeting: &MeetingId,
+    ((room, started_at, ended_at), participants, segments, gaps): (
+        HeadRow,
+        Vec<ParticipantRow>,
+        Vec<SegmentRow>,
+        Vec<GapRow>,
+    ),
+) -> Option<Lecture> {
+    let participants: Vec<_> = participants
+        .into_iter()
+        .map(|(identity, name)| participant_of(identity, name))
+        .collect::<Option<_>>()?;
+    // Sorted here and not by the database, whose order of texts depends on how it was set up.
+    let mut segments: Vec<_> = segments.into_iter().map(segment_of).collect::<Option<_>>()?;
+    segments.sort_by(|one, other| (one.start, &one.id).cmp(&(other.start, &other.id)));
+    let mut gaps: Vec<_> = gaps.into_iter().map(gap_of).collect::<Option<_>>()?;
+    gaps.sort_by(|one, other| (one.start, &one.track).cmp(&(other.start, &other.track)));
+    let spoken = segments
+        .iter()
+        .map(|segment| segment.end)
+        .max()
+        .unwrap_or(MediaTime::ZERO);
+    let lasted = ended_at.map_or(0, |ended_at| {
+        u64::try_from(ended_at.saturating_sub(started_at)).unwrap_or(0)
+    });
+    Some(Lecture {
+        meeting: meeting.clone(),
+        room: RoomName::parse(room).ok()?,
+        started_at: UnixMillis(started_at),
+        // Words never lie behind the end, even if the clock was set back meanwhile.
+        duration: Duration::from_millis(lasted.max(spoken.as_millis())),
+        participants,
+        segments,
+        gaps,
+    })
+}
+
+fn participant_of(identity: String, name: String) -> Option<Participant> {
+    Some(Participant {
+        identity: ParticipantIdentity::parse(identity).ok()?,
+        name,
+    })
+}
+
+fn segment_of(row: SegmentRow) -> Option<Segment> {
+    let (id, track, identity, name, start, end, text, language, words, utterance) = row;
+    Some(Segment {
+        id: SegmentId::parse(id).ok()?,
+        track: TrackSid::parse(track).ok()?,
+        speaker: participant_of(identity, name)?,
+        start: media_time(start)?,
+        end: media_time(end)?,
+        text,
+        language,
+        words: words_of(&words)?,
+        is_final: true,
+        utterance: u32::try_from(utterance).ok()?,
+    })
+}
+
+fn gap_of((track, identity, name, start, end, reason): GapRow) -> Option<Gap> {
+    Some(Gap {
+        track: TrackSid::parse(track).ok()?,
+        speaker: participant_of(identity, name)?,
+        start: media_time(start)?,
+        end: media_time(end)?,
+        reason: GapReason::parse(&reason)?,
+    })
+}
+
+/// A word as the column holds it: an array, because an hour has some nine thousand of them.
+#[derive(Serialize, Deserialize)]
+struct WordRow<'a>(
+    #[serde(borrow)] std::borrow::Cow<'a, str>,
+    MediaTime,
+    MediaTime,
+    f32,
+);
+
+fn json_of(words: &[Word]) -> String {
+    let rows: Vec<_> = words.iter().map(word_row).collect();
+    serde_json::to_string(&rows).expect("strings and numbers always become JSON")
+}
+
+fn word_row(word: &Word) -> WordRow<'_> {
+    // JSON has no NaN: it would come back as null.
+    let confidence = if word.confidence.is_finite() {
+        word.confidence
+    } else {
+        0.0
+    };
+    WordRow(word.text.as_str().into(), word.start, word.end, confidence)
+}
+
+fn words_of(json: &str) -> Option<Vec<Word>> {
+    let rows: Vec<WordRow<'_>> = serde_json::from_str(json).ok()?;
+    let word = |WordRow(text, start, end, confidence)| Word {
+        text: String::from(text),
+        start,
+        end,
+        confidence,
+    };
+    Some(rows.into_iter().map(word).collect())
+}
+
+fn stored_millis(time: MediaTime) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn media_time(millis: i64) -> Option<MediaTime> {
+    u64::try_from(millis).ok().map(MediaTime::from_millis)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_come_back_as_they_were() {
+        let words: Vec<_> = [
+            ("Größe,", 0.25),
+            ("\"\\\u{0}", 1.0),
+            ("何", 0.0),
+            ("x", f32::MIN_POSITIVE),
+        ]
+        .into_iter()
+        .map(|(text, confidence)| Word {
+            text: text.to_owned(),
+            start: MediaTime::from_millis(7),
+            end: MediaTime::from_millis(u64::MAX),
+            confidence,
+        })
+        .collect();
+        let json = json_of(&words);
+        assert_eq!(words_of(&json).expect("our own JSON"), words);
+        assert!(!json.contains('\0'));
+        assert_eq!(words_of("[]"), Some(Vec::new()));
+        assert_eq!(words_of("{"), None);
+    }
+
+    #[test]
+    fn confidence_that_is_no_number_is_none() {
+        let word = Word {
+            text: "x".to_owned(),
+            start: MediaTime::ZERO,
+            end: MediaTime::ZERO,
+            confidence: f32::NAN,
+        };
+        assert_eq!(
+            words_of(&json_of(&[word])).expect("our own JSON")[0].confidence,
+            0.0
+        );
+    }
+}
