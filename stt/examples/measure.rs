@@ -1,8 +1,9 @@
 //! Measures the recogniser through its own socket: word errors, processor time, delay.
 //!
-//! `cargo run -p lectern-stt --example measure -- [--speakers N] [--paced] FILE.wav…`, each with its words in a
+//! `cargo run -p lectern-stt --example measure -- [--speakers N] [--paced] [--library PATH] [--model DIR] FILE.wav…`, each with its words in a
 //! `.txt` beside it. `--paced` sends at the speed of speech and so measures how late finals come; without it audio
-//! goes as fast as it is taken. `--speakers N` is N streams at once, each with every file.
+//! goes as fast as it is taken. `--speakers N` is N streams at once, each with every file. `--library` and `--model`
+//! try another build of the engine.
 
 #![expect(clippy::print_stdout, reason = "printing figures is all it does")]
 
@@ -40,6 +41,7 @@ enum Pace {
 async fn main() {
     let mut pace = Pace::AsFastAsTaken;
     let mut speakers = 1;
+    let mut config = Config::for_this_machine();
     let mut files = Vec::new();
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
@@ -51,6 +53,8 @@ async fn main() {
                     .and_then(|count| count.parse().ok())
                     .expect("--speakers NUMBER");
             }
+            "--library" => config.library = arguments.next().map(PathBuf::from),
+            "--model" => config.model_dir = arguments.next().map(PathBuf::from),
             _ => files.push(PathBuf::from(argument)),
         }
     }
@@ -59,9 +63,8 @@ async fn main() {
         "name a WAV file of 16 kHz, mono, with a .txt beside it"
     );
 
-    let server = Server::start(Config::for_this_machine())
-        .await
-        .expect("PocketSphinx is installed");
+    let server = Server::start(config).await.expect("PocketSphinx is installed");
+    println!("{:?}", server.engine());
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound").to_string();
     let serving = tokio::spawn(async move { server.serve(listener, std::future::pending()).await });

@@ -95,8 +95,8 @@ impl Engine {
                 version: library.version().to_owned(),
                 library: library.name().to_owned(),
                 model_dir: library.model_dir().to_owned(),
-                note: "English only, and of low accuracy: about every tenth word of clear speech is wrong, and \
-                       more than every fourth of a real recording; set DEEPGRAM_API_KEY for better captions",
+                note: "English only, and of low accuracy: every tenth word of clear speech is wrong, and every \
+                       fourth of an ordinary recording; set DEEPGRAM_API_KEY for better captions",
             },
         }
     }

@@ -77,7 +77,8 @@ pub enum Error {
     Serve(#[source] std::io::Error),
 }
 
-/// Loads the recogniser and serves `/v1/listen` until `shutdown`.
+/// Loads the recogniser and serves `/v1/listen` until `shutdown`. Keys are accepted and not checked, so listen on
+/// loopback, or behind something that checks.
 pub async fn serve(
     listener: TcpListener,
     config: Config,

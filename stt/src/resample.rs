@@ -186,6 +186,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
         #[test]
         fn frame_size_changes_nothing(frame in 1_usize..2_000, rate_hz in 8_000_u32..=48_000) {
             let samples = tone(300.0, rate_hz, 0.1);

@@ -1129,7 +1129,7 @@ mod tests {
 
     /// A conversation of voices and pauses, in milliseconds.
     fn conversation() -> impl Strategy<Value = Vec<i16>> {
-        prop::collection::vec((20_usize..4_000, 20_usize..2_500), 1..6).prop_map(|turns| {
+        prop::collection::vec((20_usize..3_000, 20_usize..2_000), 1..5).prop_map(|turns| {
             turns
                 .into_iter()
                 .flat_map(|(spoken, paused)| [voice(spoken), silence(paused)].concat())
@@ -1151,7 +1151,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(48))]
+        #![proptest_config(ProptestConfig::with_cases(16))]
 
         #[test]
         fn frame_size_changes_nothing(

@@ -334,6 +334,36 @@ async fn more_speakers_than_decoders_wait_and_lose_nothing() {
 }
 
 #[tokio::test]
+async fn a_client_that_must_wait_for_a_decoder_is_not_taken_for_a_silent_one() {
+    let idle_max = Duration::from_millis(700);
+    let running = Running::start(Config {
+        decoders_max: 1,
+        idle_max,
+        ..small()
+    })
+    .await;
+    let mut speaking = running.connect(QUERY).await;
+    speaking.audio(&bytes(&speech()[..24_000]), 3_200).await;
+    speaking.until(|message| message["is_final"] == false).await;
+
+    // More than is taken while no decoder is free.
+    let mut waiting = running.connect(QUERY).await;
+    for _ in 0..5 {
+        waiting.audio(&utterance(), 3_200).await;
+    }
+    waiting.text(r#"{"type":"CloseStream"}"#).await;
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        speaking.text(r#"{"type":"KeepAlive"}"#).await;
+    }
+    speaking.text(r#"{"type":"CloseStream"}"#).await;
+    assert_eq!(u16::from(speaking.closed().await.code), 1000);
+    assert_eq!(u16::from(waiting.closed().await.code), 1000);
+    assert_eq!(waiting.transcript(), [SAID; 5].join(" "));
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn too_many_streams_are_answered_429_and_a_seat_comes_free() {
     let running = Running::start(Config {
         sessions_max: 1,
