@@ -44,4 +44,13 @@ pub enum Error {
     /// The PDF could not be rendered.
     #[error("rendering the PDF: {0}")]
     Render(String),
+    /// A step after a room's end panicked.
+    #[error("a step panicked: {0}")]
+    Panicked(String),
+    /// A step after a room's end took too long.
+    #[error("a step had no end within {seconds} s")]
+    StepTimeout {
+        /// How long was waited.
+        seconds: u64,
+    },
 }

@@ -3,18 +3,30 @@
 //! [`run`] registers with LiveKit, takes rooms, and brings each from its first word to its artifacts. One process
 //! serves many rooms; each is a task tree of its own, and nothing that goes wrong in one reaches another.
 
+mod backoff;
 mod config;
+mod cover;
+mod driver;
 mod error;
+mod reconcile;
+mod room;
+mod rooms;
+mod run;
+mod server;
+mod stages;
 mod stt;
+mod tls;
+mod worker;
 
 use lectern_storage::{Database, Objects, Writer};
 use tokio::sync::{Notify, watch};
 
 pub use config::{CaptionForms, Config, LiveKit, Llm, ScreenShareAudio, Stt, Visibility};
 pub use error::Error;
+pub use run::run;
 pub use stt::{SttConfigError, SttUrl};
 
-use crate::stt::Recogniser;
+use crate::{cover::Held, stt::Recogniser};
 
 /// What every room and every stage of one worker process shares.
 #[derive(Debug)]
@@ -34,6 +46,7 @@ pub struct Context {
     /// Told when LiveKit's rooms should be compared with ours at once.
     pub reconcile_wake: Notify,
     recogniser: Recogniser,
+    held: Held,
     registered: watch::Sender<bool>,
 }
 
@@ -49,6 +62,7 @@ impl Context {
             holder: format!("worker-{}", uuid::Uuid::now_v7()),
             stages_wake: Notify::new(),
             reconcile_wake: Notify::new(),
+            held: Held::default(),
             registered: watch::Sender::new(false),
         })
     }
