@@ -87,6 +87,13 @@ impl Engine {
         }
     }
 
+    /// Gives the memory of dropped decoders back to the system.
+    pub(crate) fn return_memory(&self) {
+        match self {
+            Self::PocketSphinx(library) => library.return_memory(),
+        }
+    }
+
     /// Says what it is.
     pub(crate) fn info(&self) -> EngineInfo {
         match self {

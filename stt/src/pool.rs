@@ -101,7 +101,7 @@ impl Pool {
         sender
     }
 
-    /// Frees decoders that weren't needed for `idle_max`, all but one.
+    /// Frees decoders that weren't needed for `idle_max`, all but one; returns how many. Blocks for some time.
     pub(crate) fn trim(&self, idle_max: Duration) -> usize {
         let mut unneeded = Vec::new();
         let mut idle = self.idle();
@@ -110,7 +110,12 @@ impl Pool {
             unneeded.push(idle.remove(0));
         }
         drop(idle);
-        unneeded.len()
+        let freed = unneeded.len();
+        drop(unneeded);
+        if freed > 0 {
+            self.engine.return_memory();
+        }
+        freed
     }
 
     fn listen(

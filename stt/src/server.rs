@@ -146,7 +146,11 @@ impl Shared {
     async fn trim(&self) {
         loop {
             tokio::time::sleep(TRIM_EVERY).await;
-            let freed = self.pool.trim(DECODER_IDLE_MAX);
+            let pool = self.pool.clone();
+            // Freeing 100 MB takes its time.
+            let freed = tokio::task::spawn_blocking(move || pool.trim(DECODER_IDLE_MAX))
+                .await
+                .unwrap_or(0);
             if freed > 0 {
                 tracing::debug!(freed, "freed {freed} idle decoders");
             }
