@@ -39,7 +39,14 @@ pub enum Database {
 #[derive(Debug, Clone)]
 pub struct Postgres {
     pub(crate) pool: PgPool,
-    direct: PgConnectOptions,
+    direct: Box<PgConnectOptions>,
+}
+
+impl Postgres {
+    /// The connections, for statements that no other function here runs.
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
 }
 
 impl Database {
@@ -70,10 +77,13 @@ impl Database {
         let migrated = match self {
             Self::Sqlite(pool) => migrator.run(pool).await,
             Self::Postgres(postgres) => {
-                let mut connection = connect(&postgres.direct).await?;
-                let migrated = migrator.run(&mut connection).await;
-                // The work is done or has failed by now; a goodbye that fails changes neither.
-                connection.close().await.ok();
+                // Says at once what is wrong, where a pool would try for a while.
+                connect(&postgres.direct).await?.close().await.ok();
+                let pool = PgPoolOptions::new()
+                    .max_connections(1)
+                    .connect_lazy_with(PgConnectOptions::clone(&postgres.direct));
+                let migrated = migrator.run(&pool).await;
+                pool.close().await;
                 migrated
             }
         };
@@ -217,7 +227,10 @@ async fn open_postgres(url: &str, config: &DatabaseConfig) -> Result<Database, E
         .max_connections(config.max_connections.max(1))
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_lazy_with(options);
-    Ok(Database::Postgres(Postgres { pool, direct }))
+    Ok(Database::Postgres(Postgres {
+        pool,
+        direct: Box::new(direct),
+    }))
 }
 
 fn postgres_options(url: &str) -> Result<PgConnectOptions, Error> {

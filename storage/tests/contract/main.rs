@@ -1,0 +1,82 @@
+//! One contract, kept by SQLite and Postgres alike, and one kept by a folder and an S3 server.
+//!
+//! `cargo test -p lectern-storage --test contract -- sqlite folder` needs nothing; the others need servers:
+//! `make test`, or `scripts/with-services cargo test -p lectern-storage`.
+
+mod folder;
+mod objects;
+mod postgres;
+mod proxy;
+mod rows;
+mod s3;
+mod sqlite;
+mod things;
+mod writing;
+
+/// The environment variable `name`; a test that needs a server fails without it.
+fn required(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| {
+        panic!("{name} is not set: run `make test`, or `scripts/with-services cargo test -p lectern-storage`")
+    })
+}
+
+/// Makes a test of each function of a contract, run against what `$open` opens.
+macro_rules! contract {
+    ($open:path, $contract:ident: $($name:ident)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            let place = $open().await;
+            crate::$contract::$name(&place).await;
+            place.remove().await;
+        }
+    )*};
+}
+
+/// Every function of the contract of databases.
+macro_rules! database_contract {
+    ($open:path) => {
+        crate::contract!($open, rows:
+            migrations_run_once_whoever_starts
+            room_keeps_its_meeting_under_one_sid
+            new_sid_within_a_minute_continues_the_meeting
+            new_sid_after_a_minute_ends_the_old_meeting
+            meeting_that_is_over_is_never_reopened
+            eight_workers_open_one_meeting
+            one_of_eight_workers_advances_a_meeting
+            lease_keeps_others_away_until_it_runs_out
+            touching_keeps_only_what_is_still_held
+            live_meetings_name_their_sids_and_holders
+            eight_workers_share_what_is_pending
+            failure_is_counted_kept_and_put_off
+            transcript_comes_back_whole_and_in_order
+            storing_twice_is_storing_once
+            duration_covers_the_end_and_the_last_words
+            list_pages_through_every_meeting_once
+            summary_and_artifacts_are_replaced
+        );
+        crate::contract!($open, writing:
+            writer_answers_each_segment_once_it_is_stored
+            writer_outlasts_a_database_that_fails
+            writer_stores_the_rest_of_a_batch_with_a_refused_record
+            full_queue_gives_records_back
+            writer_ends_when_all_is_stored
+        );
+    };
+}
+
+/// Every function of the contract of object stores.
+macro_rules! objects_contract {
+    ($open:path) => {
+        crate::contract!($open, objects:
+            object_comes_back_as_it_was_put
+            missing_object_is_absent_and_deleted_twice
+            second_put_replaces_the_first
+            keys_are_listed_by_prefix_in_order
+            writers_at_once_leave_one_whole_object
+            large_object_survives
+            check_leaves_nothing_behind
+        );
+    };
+}
+
+use {contract, database_contract, objects_contract};
