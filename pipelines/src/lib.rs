@@ -37,5 +37,8 @@ pub use resample::Resampler;
 pub use segment::{Gap, GapReason, Participant, Segment, Word};
 pub use stage::Stage;
 pub use stt::{ModelImprovement, SttSettings};
-pub use summary::{ActionItem, Chapter, CitedLine, KeyTerm, Summary, SummarySource, extractive};
+pub use summary::{
+    ActionItem, Chapter, CitedLine, KeyTerm, Message, Prompt, PromptFailure, PromptId, ReplyForm, Role, Summary,
+    SummaryError, SummaryPlanner, SummarySettings, SummarySource, TOKEN_BUDGET_MIN, extractive,
+};
 pub use time::{MediaTime, UnixMillis};

@@ -3,6 +3,10 @@
 mod extractive;
 mod language;
 mod model;
+mod notes;
+mod planner;
+mod prompt;
+mod reply;
 #[cfg(test)]
 mod sample;
 mod sentence;
@@ -11,3 +15,5 @@ mod topic;
 
 pub use extractive::extractive;
 pub use model::{ActionItem, Chapter, CitedLine, KeyTerm, Summary, SummarySource};
+pub use planner::{PromptFailure, SummaryError, SummaryPlanner, SummarySettings, TOKEN_BUDGET_MIN};
+pub use prompt::{Message, Prompt, PromptId, ReplyForm, Role};
