@@ -1,0 +1,712 @@
+//! The live driver: feeds a [`Meeting`] from a LiveKit room and a recogniser, and does what it wants done.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use secrecy::SecretString;
+use tokio::{
+    sync::mpsc,
+    task::JoinHandle,
+    time::{Interval, MissedTickBehavior, Sleep, interval, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use lectern_pipelines::{
+    Caption, ConnectionId, Event as CoreEvent, GateSettings, Health, HealthState, MediaTime, Meeting,
+    MeetingId, ModelImprovement, Output, RoomName, RoomSid, SegmentId, Settings, Stage, SttEnd, SttSettings,
+    UnixMillis,
+};
+use lectern_storage::{MeetingWriter, NotTaken, OpenedMeeting, Receipt, Record};
+
+use crate::{
+    Context, Error, Stt,
+    backoff::Backoff,
+    cover::unix_now,
+    room::{Departure, Room, RoomEvent, RoomSettings},
+    stt::{SttEvent, SttNews, SttSocket},
+};
+
+/// A room to be captioned.
+#[derive(Debug)]
+pub(crate) struct RoomJob {
+    /// Where LiveKit is.
+    pub(crate) url: String,
+    /// What lets us in.
+    pub(crate) token: SecretString,
+    /// The room.
+    pub(crate) room: RoomName,
+}
+
+/// How the work on a room ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum RoomEnd {
+    /// The room is over, and all that was said in it is stored.
+    Ended,
+    /// We are not in the room any more, for this reason; it may go on.
+    Interrupted(String),
+    /// We were told to stop; the meeting goes on without us.
+    HandedBack,
+}
+
+/// Captions a room until it is over, the connection is lost for good, or `shutdown` is cancelled.
+pub(crate) async fn run(
+    job: RoomJob,
+    context: Arc<Context>,
+    shutdown: CancellationToken,
+) -> Result<RoomEnd, Error> {
+    let begun = Instant::now();
+    let Some(entered) = shutdown.run_until_cancelled(enter(job, &context)).await else {
+        return Ok(RoomEnd::HandedBack);
+    };
+    let Entered { name, room, meeting } = entered?;
+    if !insist("claim a meeting", || {
+        claim(&context, &meeting.id, LEASE_WHILE_OPENING)
+    })
+    .await
+    {
+        room.close().await;
+        return Ok(RoomEnd::Interrupted("another worker has this room".to_owned()));
+    }
+    let duration_ms = begun.elapsed().as_millis();
+    info!(
+        room.name = %name, room.sid = %room.sid(), meeting.id = %meeting.id, meeting.origin = ?meeting.origin, duration_ms,
+        "listening in room {name} after {duration_ms} ms"
+    );
+    Ok(Driver::new(name, room, &meeting, context).run(shutdown).await)
+}
+
+/// By then whoever started us extends the lease together with those of all other rooms.
+const LEASE_WHILE_OPENING: Duration = Duration::from_secs(3);
+/// Nobody else may touch a meeting that is over before its last words are stored.
+const LEASE_WHILE_ENDING: Duration = Duration::from_secs(60);
+/// How long after the room's end last finals are waited for.
+const LAST_FINALS: Duration = Duration::from_secs(4);
+/// How long a meeting that is handed back may take, whatever the recogniser and the database do.
+const HAND_BACK_TIMEOUT: Duration = Duration::from_secs(15);
+/// Messages of all of a room's recogniser connections that wait for us; beyond it TCP holds them back.
+const NEWS_MAX: usize = 256;
+/// How soon records are handed in again that the writer had no room for.
+const WRITE_RETRY: Duration = Duration::from_millis(100);
+const DATABASE_RETRY_FIRST: Duration = Duration::from_millis(100);
+const DATABASE_RETRY_MAX: Duration = Duration::from_secs(3);
+/// Bytes of 16-bit samples at 16 kHz.
+const BYTES_PER_MS: usize = 32;
+
+struct Entered {
+    name: RoomName,
+    room: Room,
+    meeting: OpenedMeeting,
+}
+
+async fn enter(job: RoomJob, context: &Context) -> Result<Entered, Error> {
+    let settings = RoomSettings {
+        visibility: context.config.visibility,
+        screen_share_audio: context.config.screen_share_audio,
+        caption_forms: context.config.caption_forms,
+    };
+    let name = job.room;
+    let room = Room::join(&job.url, &job.token, settings)
+        .await
+        .map_err(|error| Error::Join {
+            room: name.clone(),
+            reason: error.0,
+        })?;
+    // Meanwhile audio waits in its queues.
+    let meeting = insist("open a meeting", || {
+        context.database.open_meeting(&name, room.sid(), unix_now())
+    })
+    .await;
+    Ok(Entered { name, room, meeting })
+}
+
+/// One room's live loop and all that it holds.
+struct Driver {
+    context: Arc<Context>,
+    name: RoomName,
+    room: Room,
+    meeting_id: MeetingId,
+    meeting: Meeting,
+    clock: Clock,
+    /// Fires at `due`, the core's next timeout.
+    deadline: Pin<Box<Sleep>>,
+    due: Option<MediaTime>,
+    sockets: HashMap<ConnectionId, SttSocket>,
+    /// Connections that took nothing for too long; the core is told when it has said all it wants.
+    stuck: Vec<ConnectionId>,
+    news_sender: mpsc::Sender<SttNews>,
+    news: mpsc::Receiver<SttNews>,
+    writer: MeetingWriter,
+    receipts: mpsc::UnboundedReceiver<Receipt>,
+    /// Records that the writer had no room for, in order. The database is away; nothing is dropped.
+    unwritten: VecDeque<Record>,
+    write_retry: Interval,
+    /// When the recogniser said what is being handled, and what waits to be stored.
+    heard_now: Option<Instant>,
+    heard: HashMap<SegmentId, Instant>,
+    /// Finds out whose meeting the room's new SID is.
+    reopening: Option<JoinHandle<OpenedMeeting>>,
+    /// Why we stop listening by ourselves, once we do.
+    leaving: Option<RoomEnd>,
+    ending: Option<Ending>,
+    is_transcribed: bool,
+    metrics: Metrics,
+}
+
+struct Ending {
+    end: RoomEnd,
+    give_up_at: Option<tokio::time::Instant>,
+    /// Brings the meeting to [`Stage::Ended`], if it is over.
+    advancing: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+enum Event {
+    Room(RoomEvent),
+    Stt(SttNews),
+    Receipt(Receipt),
+    Reopened(OpenedMeeting),
+    Deadline,
+    WriteAgain,
+    Shutdown,
+    GiveUp,
+}
+
+impl Driver {
+    fn new(name: RoomName, room: Room, opened: &OpenedMeeting, context: Arc<Context>) -> Self {
+        let (news_sender, news) = mpsc::channel(NEWS_MAX);
+        let (writer, receipts) = context.writer.meeting(opened.id.clone());
+        let mut write_retry = interval(WRITE_RETRY);
+        write_retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self {
+            meeting: Meeting::new(settings_of(&context.config.stt)),
+            context,
+            name,
+            room,
+            meeting_id: opened.id.clone(),
+            clock: Clock::new(opened.started_at),
+            deadline: Box::pin(sleep_until(tokio::time::Instant::now())),
+            due: None,
+            sockets: HashMap::new(),
+            stuck: Vec::new(),
+            news_sender,
+            news,
+            writer,
+            receipts,
+            unwritten: VecDeque::new(),
+            write_retry,
+            heard_now: None,
+            heard: HashMap::new(),
+            reopening: None,
+            leaving: None,
+            ending: None,
+            is_transcribed: false,
+            metrics: Metrics::new(),
+        }
+    }
+
+    async fn run(mut self, shutdown: CancellationToken) -> RoomEnd {
+        while !self.is_finished() {
+            let event = self.next_event(&shutdown).await;
+            self.handle(event);
+        }
+        self.finish(&shutdown).await
+    }
+
+    fn is_finished(&self) -> bool {
+        self.ending.is_some() && self.is_transcribed && self.unwritten.is_empty()
+    }
+
+    /// The live loop's one place of waiting; every arm only builds an event.
+    async fn next_event(&mut self, shutdown: &CancellationToken) -> Event {
+        let Self {
+            room,
+            news,
+            receipts,
+            deadline,
+            due,
+            unwritten,
+            write_retry,
+            reopening,
+            leaving,
+            ending,
+            ..
+        } = self;
+        let is_staying = leaving.is_none() && ending.is_none();
+        let give_up_at = ending.as_ref().and_then(|ending| ending.give_up_at);
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled(), if is_staying => Event::Shutdown,
+            Some(receipt) = receipts.recv() => Event::Receipt(receipt),
+            // Before the deadline: what came in time counts even if we are late.
+            Some(news) = news.recv() => Event::Stt(news),
+            () = deadline.as_mut(), if due.is_some() => Event::Deadline,
+            () = sleep_until(give_up_at.unwrap_or_else(tokio::time::Instant::now)), if give_up_at.is_some() => Event::GiveUp,
+            _ = write_retry.tick(), if !unwritten.is_empty() => Event::WriteAgain,
+            Some(opened) = finished(reopening) => Event::Reopened(opened),
+            event = room.next_event() => Event::Room(event),
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Room(event) => self.handle_room(event),
+            Event::Stt(SttNews { connection, event }) => self.handle_stt(connection, event),
+            Event::Receipt(receipt) => self.handle_receipt(receipt),
+            Event::Reopened(opened) => self.handle_reopened(&opened),
+            Event::Deadline => {
+                self.due = None;
+                self.feed(CoreEvent::Timeout);
+            }
+            Event::WriteAgain => self.write_again(),
+            Event::Shutdown => self.leave(RoomEnd::HandedBack),
+            Event::GiveUp => self.give_up(),
+        }
+    }
+
+    fn handle_room(&mut self, event: RoomEvent) {
+        match event {
+            RoomEvent::Audio { track, samples } => {
+                self.metrics.audio_received_ms.increment(samples.micros() / 1000);
+                self.feed(CoreEvent::Audio {
+                    track,
+                    frame: samples.frame(),
+                });
+            }
+            RoomEvent::Participant(participant) => {
+                self.store(Record::Participant(participant.clone()));
+                self.feed(CoreEvent::ParticipantSeen(&participant));
+            }
+            RoomEvent::TrackStarted { track, sid, speaker } => {
+                self.feed(CoreEvent::TrackStarted {
+                    track,
+                    sid: &sid,
+                    speaker: &speaker,
+                });
+            }
+            RoomEvent::TrackEnded { track } => self.feed(CoreEvent::TrackEnded { track }),
+            RoomEvent::Encrypted(track) => {
+                warn!(track.sid = %track, "track {track} is encrypted and can't be captioned");
+                self.room.captions().tell(Health {
+                    track,
+                    state: HealthState::Encrypted,
+                });
+            }
+            RoomEvent::NewSid(sid) => self.reopen(sid),
+            RoomEvent::Reconnecting => {
+                warn!(room.name = %self.name, "the connection to room {} is lost; reconnecting", self.name)
+            }
+            RoomEvent::Reconnected => {
+                metrics::counter!("lectern_room_reconnects_total").increment(1);
+                info!(room.name = %self.name, "the connection to room {} is back", self.name);
+            }
+            RoomEvent::Left(Departure::RoomOver) => self.end(RoomEnd::Ended),
+            RoomEvent::Left(Departure::Interrupted(reason)) => {
+                self.end(RoomEnd::Interrupted(reason.to_owned()))
+            }
+            RoomEvent::Left(Departure::OnRequest) => {
+                let end = self.leaving.take().unwrap_or(RoomEnd::HandedBack);
+                self.end(end);
+            }
+        }
+    }
+
+    fn handle_stt(&mut self, connection: ConnectionId, event: SttEvent) {
+        match event {
+            SttEvent::Opened => self.feed(CoreEvent::SttOpened { connection }),
+            SttEvent::Message(message) => {
+                self.heard_now = Some(message.received);
+                self.feed(CoreEvent::SttMessage {
+                    connection,
+                    text: message.as_str(),
+                });
+                self.heard_now = None;
+            }
+            SttEvent::Ended(end) => {
+                self.sockets.remove(&connection);
+                self.feed(CoreEvent::SttEnded { connection, end });
+            }
+        }
+    }
+
+    fn handle_receipt(&mut self, receipt: Receipt) {
+        let segment = match receipt {
+            Receipt::Stored(segment) => {
+                self.metrics.segments_stored.increment(1);
+                segment
+            }
+            Receipt::Refused(segment) => {
+                error!(meeting.id = %self.meeting_id, "meeting {} was erased: its words are kept nowhere", self.meeting_id);
+                segment
+            }
+        };
+        self.feed(CoreEvent::Stored(&segment));
+    }
+
+    fn handle_reopened(&mut self, opened: &OpenedMeeting) {
+        if opened.id != self.meeting_id {
+            // What is said from now on belongs to another meeting, with another clock.
+            self.leave(RoomEnd::Interrupted(
+                "the room has begun another meeting".to_owned(),
+            ));
+        }
+    }
+
+    /// Tells the core, and does what it wants.
+    fn feed(&mut self, event: CoreEvent<'_>) {
+        self.meeting.handle(event, self.clock.now());
+        self.drain();
+        while let Some(connection) = self.stuck.pop() {
+            warn!(
+                stt.connection = connection.0,
+                "stt connection {connection} took no audio for too long: given up"
+            );
+            self.meeting.handle(
+                CoreEvent::SttEnded {
+                    connection,
+                    end: SttEnd::Failed,
+                },
+                self.clock.now(),
+            );
+            self.drain();
+        }
+        self.schedule();
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.meeting.poll_output() {
+            self.perform(output);
+        }
+    }
+
+    /// Never waits: everything goes into a bounded queue or a task of its own.
+    fn perform(&mut self, output: Output) {
+        match output {
+            Output::OpenStt {
+                connection,
+                path_and_query,
+                ..
+            } => {
+                metrics::counter!("lectern_stt_connections_total").increment(1);
+                let socket =
+                    self.context
+                        .recogniser
+                        .open(connection, &path_and_query, self.news_sender.clone());
+                self.sockets.insert(connection, socket);
+            }
+            Output::SendAudio { connection, bytes } => {
+                let sent_ms = bytes.len() / BYTES_PER_MS;
+                self.metrics.audio_sent_ms.increment(sent_ms as u64);
+                self.send(connection, |socket| socket.send_audio(bytes));
+            }
+            Output::SendText { connection, text } => self.send(connection, |socket| socket.send_text(text)),
+            Output::CloseStt { connection } => {
+                self.sockets.remove(&connection);
+            }
+            Output::Store(segment) => {
+                if let Some(heard) = self.heard_now {
+                    self.heard.insert(segment.id.clone(), heard);
+                }
+                self.store(Record::Segment(segment));
+            }
+            Output::StoreGap(gap) => self.store(Record::Gap(gap)),
+            Output::Caption(caption) => self.show(caption),
+            Output::Health(health) => self.room.captions().tell(health),
+            Output::Rejected(reason) => {
+                metrics::counter!("lectern_rejected_total").increment(1);
+                debug!(reason, "rejected: {reason}");
+            }
+            Output::Transcribed => self.is_transcribed = true,
+        }
+    }
+
+    fn send(
+        &mut self,
+        connection: ConnectionId,
+        send: impl FnOnce(&SttSocket) -> Result<(), crate::stt::SocketStuck>,
+    ) {
+        let Some(socket) = self.sockets.get(&connection) else {
+            return;
+        };
+        if send(socket).is_err() {
+            self.sockets.remove(&connection);
+            self.stuck.push(connection);
+        }
+    }
+
+    fn show(&mut self, caption: Caption) {
+        let heard = match caption.is_final() {
+            true => self.heard.remove(&caption.segment.id).or(self.heard_now),
+            false => self.heard_now,
+        };
+        self.room.captions().show(caption, heard);
+    }
+
+    fn store(&mut self, record: Record) {
+        if self.unwritten.is_empty() {
+            if let Err(NotTaken::Full(record) | NotTaken::Closed(record)) = self.writer.try_store(record) {
+                warn!(meeting.id = %self.meeting_id, "the database keeps up no longer; words of meeting {} wait", self.meeting_id);
+                self.unwritten.push_back(*record);
+            }
+        } else {
+            self.unwritten.push_back(record);
+        }
+    }
+
+    fn write_again(&mut self) {
+        while let Some(record) = self.unwritten.pop_front() {
+            if let Err(NotTaken::Full(record) | NotTaken::Closed(record)) = self.writer.try_store(record) {
+                return self.unwritten.push_front(*record);
+            }
+        }
+    }
+
+    /// Sets the alarm for the core's next timeout.
+    fn schedule(&mut self) {
+        let due = self.meeting.poll_timeout();
+        if due != self.due {
+            self.due = due;
+            if let Some(due) = due {
+                self.deadline.as_mut().reset(self.clock.instant_of(due));
+            }
+        }
+    }
+
+    fn reopen(&mut self, sid: RoomSid) {
+        info!(room.name = %self.name, room.sid = %sid, "room {} goes on as {sid}", self.name);
+        let (context, name) = (Arc::clone(&self.context), self.name.clone());
+        self.reopening = Some(tokio::spawn(async move {
+            insist("open a meeting", || {
+                context.database.open_meeting(&name, &sid, unix_now())
+            })
+            .await
+        }));
+    }
+
+    /// Stops listening; what was heard until now is taken before the end.
+    fn leave(&mut self, end: RoomEnd) {
+        self.leaving = Some(end);
+        self.room.stop_listening();
+    }
+
+    /// Nothing more is heard; the recogniser's last words are still waited for.
+    fn end(&mut self, end: RoomEnd) {
+        if self.ending.is_some() {
+            return;
+        }
+        info!(room.name = %self.name, end = ?end, "leaving room {}: {end:?}", self.name);
+        let give_up_at =
+            (end == RoomEnd::HandedBack).then(|| tokio::time::Instant::now() + HAND_BACK_TIMEOUT);
+        let advancing = (end == RoomEnd::Ended).then(|| {
+            let (context, meeting) = (Arc::clone(&self.context), self.meeting_id.clone());
+            tokio::spawn(async move { mark_ended(&context, &meeting).await })
+        });
+        self.ending = Some(Ending {
+            end,
+            give_up_at,
+            advancing,
+        });
+        self.feed(CoreEvent::RoomEnded);
+    }
+
+    fn give_up(&mut self) {
+        let unstored = self.unwritten.len();
+        error!(
+            meeting.id = %self.meeting_id, records = unstored,
+            "meeting {} is handed back although not all of it could be stored", self.meeting_id
+        );
+        self.unwritten.clear();
+        self.is_transcribed = true;
+    }
+
+    async fn finish(self, shutdown: &CancellationToken) -> RoomEnd {
+        let Ending { end, advancing, .. } = self.ending.expect("the loop ends by an ending");
+        let (context, meeting) = (self.context, self.meeting_id);
+        let settle = async {
+            if let Some(advancing) = advancing {
+                // If it panicked, the next step finds the meeting live and does nothing.
+                let _ = advancing.await;
+                mark_transcribed(&context, &meeting).await;
+            }
+            insist("release a meeting", || {
+                context.database.release_meeting(&meeting, &context.holder)
+            })
+            .await;
+            context.stages_wake.notify_one();
+            context.reconcile_wake.notify_one();
+        };
+        let (settled, ()) = tokio::join!(shutdown_or(shutdown, &end, settle), self.room.close());
+        match settled {
+            Some(()) => end,
+            // The database is away; whoever finds the meeting goes on from where it stands.
+            None => RoomEnd::HandedBack,
+        }
+    }
+}
+
+/// Waits for `settle`, though not for ever once we were told to stop.
+async fn shutdown_or(
+    shutdown: &CancellationToken,
+    end: &RoomEnd,
+    settle: impl Future<Output = ()>,
+) -> Option<()> {
+    let too_late = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(SETTLE_TIMEOUT).await;
+    };
+    tokio::select! {
+        () = settle => Some(()),
+        () = too_late => {
+            warn!(?end, "the database is away: the meeting stays at its stage");
+            None
+        }
+    }
+}
+
+/// How long a process that is told to stop waits for the database.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The task's result, once; for ever nothing if there is no task. Of a task that panicked nothing comes.
+async fn finished<T>(task: &mut Option<JoinHandle<T>>) -> Option<T> {
+    match task {
+        Some(handle) => {
+            let result = handle.await.ok();
+            *task = None;
+            result
+        }
+        None => std::future::pending().await,
+    }
+}
+
+async fn claim(
+    context: &Context,
+    meeting: &MeetingId,
+    lease: Duration,
+) -> Result<bool, lectern_storage::Error> {
+    let now = unix_now();
+    let until = UnixMillis(now.0 + i64::try_from(lease.as_millis()).unwrap_or(i64::MAX));
+    context
+        .database
+        .claim_meeting(meeting, &context.holder, now, until)
+        .await
+}
+
+async fn mark_ended(context: &Context, meeting: &MeetingId) {
+    // Kept to ourselves until the last final is stored: others take up meetings that are over.
+    insist("claim a meeting", || claim(context, meeting, LEASE_WHILE_ENDING)).await;
+    let at = unix_now();
+    insist("end a meeting", || {
+        context.database.advance(meeting, Stage::Live, Stage::Ended, at)
+    })
+    .await;
+}
+
+async fn mark_transcribed(context: &Context, meeting: &MeetingId) {
+    let at = unix_now();
+    let advance = || {
+        context
+            .database
+            .advance(meeting, Stage::Ended, Stage::Transcribed, at)
+    };
+    if insist("complete a transcript", advance).await {
+        info!(meeting.id = %meeting, "the transcript of meeting {meeting} is complete");
+    }
+}
+
+/// Tries until the database does it; for as long as it takes.
+async fn insist<T, F>(what: &'static str, mut attempt: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Result<T, lectern_storage::Error>>,
+{
+    let mut backoff = Backoff::new(DATABASE_RETRY_FIRST, DATABASE_RETRY_MAX);
+    loop {
+        match attempt().await {
+            Ok(value) => return value,
+            Err(error) => {
+                let delay = backoff.next_delay();
+                warn!(%error, "trying again in {} ms to {what}", delay.as_millis());
+                tokio::time::sleep(delay).await;
+            }
+        }
+    }
+}
+
+fn settings_of(stt: &Stt) -> Settings {
+    let endpointing = Duration::from_millis(stt.endpointing_ms.into());
+    Settings {
+        run: uuid::Uuid::now_v7().simple().to_string(),
+        gate: GateSettings::for_endpointing(endpointing),
+        stt: SttSettings {
+            model: Some(stt.model.clone()).filter(|model| !model.is_empty()),
+            language: Some(stt.language.clone()).filter(|language| !language.is_empty()),
+            endpointing,
+            keyterms: stt.keyterms.clone(),
+            model_improvement: ModelImprovement::OptOut,
+            catch_up_rate: CATCH_UP_RATE,
+        },
+        last_finals: LAST_FINALS,
+    }
+}
+
+/// What Deepgram accepts.
+const CATCH_UP_RATE: f64 = 1.25;
+
+/// A meeting's time, which goes on evenly whatever is done to the computer's calendar.
+#[derive(Debug, Clone, Copy)]
+struct Clock {
+    base: Instant,
+    /// How old the meeting was at `base`.
+    age: Duration,
+}
+
+impl Clock {
+    fn new(started_at: UnixMillis) -> Self {
+        // A meeting that began on a computer whose clock is ahead is not of negative age.
+        let age_ms = u64::try_from(unix_now().0 - started_at.0).unwrap_or(0);
+        Self {
+            base: Instant::now(),
+            age: Duration::from_millis(age_ms),
+        }
+    }
+
+    fn now(&self) -> MediaTime {
+        MediaTime::ZERO + (self.age + self.base.elapsed())
+    }
+
+    /// The first instant at which [`Clock::now`] has reached `time`.
+    fn instant_of(&self, time: MediaTime) -> tokio::time::Instant {
+        (self.base + time.since(MediaTime::ZERO + self.age)).into()
+    }
+}
+
+/// Handles that are asked for once: audio comes a hundred times a second.
+struct Metrics {
+    audio_received_ms: metrics::Counter,
+    audio_sent_ms: metrics::Counter,
+    segments_stored: metrics::Counter,
+    rooms: metrics::Gauge,
+}
+
+impl Metrics {
+    fn new() -> Self {
+        let rooms = metrics::gauge!("lectern_rooms");
+        rooms.increment(1.0);
+        Self {
+            audio_received_ms: metrics::counter!("lectern_audio_received_ms_total"),
+            audio_sent_ms: metrics::counter!("lectern_audio_sent_ms_total"),
+            segments_stored: metrics::counter!("lectern_segments_stored_total"),
+            rooms,
+        }
+    }
+}
+
+impl Drop for Metrics {
+    fn drop(&mut self) {
+        self.rooms.decrement(1.0);
+    }
+}

@@ -1,0 +1,378 @@
+//! Captions on their way into a room, in three wire forms.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use livekit::{
+    SendTextOptions, Transcription, TranscriptionSegment,
+    prelude::{DataPacket, LocalParticipant},
+};
+use tokio::{sync::Notify, task::JoinHandle, time::sleep};
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span, warn};
+
+use lectern_pipelines::{
+    CAPTIONS_TOPIC, Caption, DATA_PACKET_BYTES_MAX, Health, Segment, TRANSCRIPTION_TOPIC,
+};
+
+use crate::CaptionForms;
+
+/// Where captions wait for the network. Clones share one queue.
+///
+/// An interim gives way to what is newer of its segment, and to anything else when the queue is full. A final never
+/// does: it is sent for as long as we are in the room.
+#[derive(Debug, Clone)]
+pub(crate) struct CaptionQueue(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    items: Mutex<VecDeque<Item>>,
+    added: Notify,
+    finishing: CancellationToken,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Item {
+    /// A caption, and when the recogniser said what it shows.
+    Caption(Caption, Option<Instant>),
+    Health(Health),
+}
+
+/// Items that may wait; interims beyond that are dropped, the oldest first.
+const ITEMS_MAX: usize = 256;
+const RETRY: Duration = Duration::from_millis(250);
+/// How long last captions may take when we leave.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Begins to send captions in a room.
+pub(super) fn start(participant: LocalParticipant, forms: CaptionForms) -> (CaptionQueue, JoinHandle<()>) {
+    let queue = CaptionQueue::new();
+    let task = tokio::spawn(send_all(queue.clone(), participant, forms).instrument(Span::current()));
+    (queue, task)
+}
+
+impl CaptionQueue {
+    fn new() -> Self {
+        Self(Arc::new(Shared {
+            items: Mutex::default(),
+            added: Notify::new(),
+            finishing: CancellationToken::new(),
+        }))
+    }
+
+    /// Shows a caption; `heard` is when the recogniser said what it shows.
+    pub(crate) fn show(&self, caption: Caption, heard: Option<Instant>) {
+        self.push(Item::Caption(caption, heard));
+    }
+
+    /// Says how recognition fares.
+    pub(crate) fn tell(&self, health: Health) {
+        self.push(Item::Health(health));
+    }
+
+    /// Lets the task end once everything is sent, or a short time has passed.
+    pub(super) fn finish(&self) {
+        self.0.finishing.cancel();
+    }
+
+    fn push(&self, item: Item) {
+        if enqueue(&mut self.lock(), item).is_some() {
+            metrics::counter!("lectern_captions_dropped_total").increment(1);
+        }
+        self.0.added.notify_one();
+    }
+
+    /// The next item; `None` when the queue is finishing and empty.
+    async fn next(&self) -> Option<Item> {
+        loop {
+            if let Some(item) = self.lock().pop_front() {
+                return Some(item);
+            }
+            tokio::select! {
+                biased;
+                () = self.0.added.notified() => {}
+                () = self.0.finishing.cancelled() => return None,
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Item>> {
+        // The items are whole after every statement, panic or not.
+        self.0.items.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Adds an item, in place of what it makes obsolete; returns what had to give way for want of space.
+fn enqueue(items: &mut VecDeque<Item>, item: Item) -> Option<Item> {
+    if let Some(obsolete) = items.iter_mut().find(|queued| item.replaces(queued)) {
+        *obsolete = item;
+        return None;
+    }
+    items.push_back(item);
+    if items.len() <= ITEMS_MAX {
+        return None;
+    }
+    // Where only finals wait, the queue grows: words come slower than memory fills.
+    let index = items.iter().position(|queued| !queued.must_arrive())?;
+    items.remove(index)
+}
+
+impl Item {
+    fn replaces(&self, queued: &Self) -> bool {
+        match (self, queued) {
+            (Self::Caption(new, _), Self::Caption(old, _)) => {
+                !old.is_final() && new.segment.id == old.segment.id
+            }
+            (Self::Health(new), Self::Health(old)) => new.track == old.track,
+            _ => false,
+        }
+    }
+
+    fn must_arrive(&self) -> bool {
+        match self {
+            Self::Caption(caption, _) => caption.is_final(),
+            Self::Health(_) => true,
+        }
+    }
+}
+
+async fn send_all(queue: CaptionQueue, participant: LocalParticipant, forms: CaptionForms) {
+    let send = async {
+        while let Some(item) = queue.next().await {
+            send_item(&participant, forms, &item).await;
+        }
+    };
+    let too_late = async {
+        queue.0.finishing.cancelled().await;
+        sleep(FINISH_TIMEOUT).await;
+    };
+    tokio::select! {
+        () = send => {}
+        () = too_late => warn!("captions could not be shown before we left the room"),
+    }
+}
+
+async fn send_item(participant: &LocalParticipant, forms: CaptionForms, item: &Item) {
+    let mut missing = match item {
+        Item::Caption(..) => forms,
+        Item::Health(_) => CaptionForms {
+            text_streams: false,
+            transcription_packets: false,
+            ..forms
+        },
+    };
+    let mut attempts = 0_u32;
+    loop {
+        missing = send_once(participant, missing, item).await;
+        attempts += 1;
+        let is_sent = missing == NO_FORMS;
+        if is_sent || !item.must_arrive() {
+            break;
+        }
+        if attempts == 1 {
+            warn!("a caption could not be sent; trying again until it can");
+        }
+        sleep(RETRY).await;
+    }
+    if let Item::Caption(_, Some(heard)) = item {
+        metrics::histogram!("lectern_caption_delay_seconds").record(heard.elapsed().as_secs_f64());
+    }
+}
+
+const NO_FORMS: CaptionForms = CaptionForms {
+    text_streams: false,
+    transcription_packets: false,
+    data_packets: false,
+};
+
+/// Sends the forms asked for; returns those that failed.
+async fn send_once(participant: &LocalParticipant, forms: CaptionForms, item: &Item) -> CaptionForms {
+    let packet = match item {
+        Item::Caption(caption, _) => caption.data_packet(),
+        Item::Health(health) => health.data_packet(),
+    };
+    let caption = match item {
+        Item::Caption(caption, _) => Some(caption),
+        Item::Health(_) => None,
+    };
+    CaptionForms {
+        text_streams: forms.text_streams && !optional(caption, |it| send_stream(participant, it)).await,
+        transcription_packets: forms.transcription_packets
+            && !optional(caption, |it| send_transcription(participant, it)).await,
+        data_packets: forms.data_packets && !send_packet(participant, packet).await,
+    }
+}
+
+/// Whether it went well; nothing to send always does.
+async fn optional<'a, F>(caption: Option<&'a Caption>, send: impl FnOnce(&'a Caption) -> F) -> bool
+where
+    F: Future<Output = bool>,
+{
+    match caption {
+        Some(caption) => send(caption).await,
+        None => true,
+    }
+}
+
+/// Every update is a stream of its own that holds the whole text so far.
+async fn send_stream(participant: &LocalParticipant, caption: &Caption) -> bool {
+    let attributes: HashMap<String, String> = caption
+        .stream_attributes()
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    let mut options = SendTextOptions::new_with_topic(TRANSCRIPTION_TOPIC)
+        .with_attributes(attributes)
+        .with_sender_identity(caption.segment.speaker.identity.as_str());
+    // A sentence gains nothing by it.
+    options.compress = Some(false);
+    participant
+        .send_text(&caption.segment.text, options)
+        .await
+        .is_ok()
+}
+
+async fn send_transcription(participant: &LocalParticipant, caption: &Caption) -> bool {
+    let Segment {
+        id,
+        track,
+        speaker,
+        start,
+        end,
+        text,
+        language,
+        ..
+    } = &caption.segment;
+    let packet = Transcription {
+        participant_identity: speaker.identity.to_string(),
+        track_id: track.to_string(),
+        segments: vec![TranscriptionSegment {
+            id: id.to_string(),
+            text: last_bytes(text, TRANSCRIPTION_TEXT_BYTES_MAX).to_owned(),
+            start_time: start.as_millis(),
+            end_time: end.as_millis(),
+            r#final: caption.is_final(),
+            language: language.clone().unwrap_or_default(),
+        }],
+    };
+    participant.publish_transcription(packet).await.is_ok()
+}
+
+async fn send_packet(participant: &LocalParticipant, payload: Vec<u8>) -> bool {
+    let packet = DataPacket {
+        payload,
+        topic: Some(CAPTIONS_TOPIC.to_owned()),
+        reliable: true,
+        ..Default::default()
+    };
+    participant.publish_data(packet).await.is_ok()
+}
+
+/// Leaves room for ids and names in a packet.
+const TRANSCRIPTION_TEXT_BYTES_MAX: usize = DATA_PACKET_BYTES_MAX - 1_500;
+
+fn last_bytes(text: &str, bytes: usize) -> &str {
+    let from = text.len().saturating_sub(bytes);
+    let from = (from..=text.len())
+        .find(|&at| text.is_char_boundary(at))
+        .unwrap_or(text.len());
+    &text[from..]
+}
+
+#[cfg(test)]
+mod tests {
+    use lectern_pipelines::{
+        CaptionKind, HealthState, MediaTime, Participant, ParticipantIdentity, SegmentId, TrackSid,
+    };
+
+    use super::*;
+
+    fn caption(id: &str, text: &str, kind: CaptionKind) -> Item {
+        let segment = Segment {
+            id: SegmentId::parse(id).expect("a good id"),
+            track: TrackSid::parse("TR_1").expect("a good SID"),
+            speaker: Participant {
+                identity: ParticipantIdentity::parse("ada").expect("a good identity"),
+                name: "Ada".to_owned(),
+            },
+            start: MediaTime::ZERO,
+            end: MediaTime::ZERO,
+            text: text.to_owned(),
+            language: None,
+            words: Vec::new(),
+            is_final: kind == CaptionKind::Final,
+            utterance: 0,
+        };
+        Item::Caption(Caption { segment, kind }, None)
+    }
+
+    fn interim(id: &str, text: &str) -> Item {
+        caption(id, text, CaptionKind::Interim)
+    }
+
+    fn settled(id: &str) -> Item {
+        caption(id, "whole", CaptionKind::Final)
+    }
+
+    #[test]
+    fn newer_words_take_the_place_of_an_interim_that_waits() {
+        let mut items = VecDeque::new();
+        for item in [
+            interim("a", "one"),
+            interim("b", "other"),
+            interim("a", "one two"),
+            settled("a"),
+        ] {
+            assert_eq!(enqueue(&mut items, item), None);
+        }
+        assert_eq!(items, [settled("a"), interim("b", "other")]);
+    }
+
+    #[test]
+    fn a_final_is_never_replaced() {
+        let mut items = VecDeque::new();
+        enqueue(&mut items, settled("a"));
+        enqueue(&mut items, caption("a", "", CaptionKind::Final));
+        assert_eq!(items.len(), 2);
+    }
+
+    #[test]
+    fn a_full_queue_drops_its_oldest_interim_and_no_final() {
+        let mut items: VecDeque<Item> = VecDeque::new();
+        enqueue(&mut items, settled("first"));
+        enqueue(&mut items, interim("second", "x"));
+        for number in 0..ITEMS_MAX - 2 {
+            assert_eq!(enqueue(&mut items, settled(&format!("s{number}"))), None);
+        }
+        assert_eq!(enqueue(&mut items, settled("more")), Some(interim("second", "x")));
+        assert_eq!(enqueue(&mut items, settled("even more")), None);
+        assert_eq!(items.len(), ITEMS_MAX + 1, "finals stay, whatever it takes");
+        assert_eq!(
+            enqueue(&mut items, interim("late", "x")),
+            Some(interim("late", "x"))
+        );
+    }
+
+    #[test]
+    fn only_the_latest_health_of_a_track_is_told() {
+        let health = |state| {
+            Item::Health(Health {
+                track: TrackSid::parse("TR_1").expect("a good SID"),
+                state,
+            })
+        };
+        let mut items = VecDeque::new();
+        enqueue(&mut items, health(HealthState::Interrupted));
+        enqueue(&mut items, health(HealthState::Listening));
+        assert_eq!(items, [health(HealthState::Listening)]);
+    }
+
+    #[test]
+    fn a_cut_never_splits_a_letter() {
+        assert_eq!(last_bytes("жжж", 3), "ж");
+        assert_eq!(last_bytes("abc", 9), "abc");
+    }
+}

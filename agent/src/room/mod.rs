@@ -1,0 +1,463 @@
+//! A LiveKit room as the driver sees it. Nothing of the SDK shows outside of this folder.
+
+mod audio;
+mod captions;
+mod subscription;
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    time::Duration,
+};
+
+use livekit::{
+    DisconnectReason, Room as Connection, RoomEvent as SdkEvent, RoomOptions,
+    participant::ParticipantKind,
+    prelude::{Participant as AnyParticipant, RemoteParticipant, RemoteTrack, RemoteTrackPublication},
+};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::{sync::mpsc::UnboundedReceiver, task::JoinHandle, time::timeout};
+use tracing::{debug, info, warn};
+
+use lectern_pipelines::{Participant, ParticipantIdentity, RoomSid, TrackKey, TrackSid};
+
+use self::{
+    audio::{AudioEvent, Listener},
+    subscription::{Publication, Wish},
+};
+use crate::{CaptionForms, ScreenShareAudio, Visibility};
+
+pub(crate) use self::{audio::Samples, captions::CaptionQueue};
+
+/// How a room is joined and served.
+#[derive(Debug, Clone)]
+pub(crate) struct RoomSettings {
+    /// Whether others see us.
+    pub(crate) visibility: Visibility,
+    /// Whether shared screens are listened to.
+    pub(crate) screen_share_audio: ScreenShareAudio,
+    /// How captions are sent.
+    pub(crate) caption_forms: CaptionForms,
+}
+
+/// What happens in a room.
+#[derive(Debug)]
+pub(crate) enum RoomEvent {
+    /// Somebody who may speak is there, or goes by a new name.
+    Participant(Participant),
+    /// Audio will come under this key.
+    TrackStarted {
+        /// New for every subscription.
+        track: TrackKey,
+        /// LiveKit's id of it.
+        sid: TrackSid,
+        /// Whose it is.
+        speaker: ParticipantIdentity,
+    },
+    /// The next samples of a track.
+    Audio {
+        /// As in [`RoomEvent::TrackStarted`].
+        track: TrackKey,
+        /// 16 kHz, one channel.
+        samples: Samples,
+    },
+    /// The last samples of this track have been given.
+    TrackEnded {
+        /// As in [`RoomEvent::TrackStarted`].
+        track: TrackKey,
+    },
+    /// A track that would be captioned if it could be heard.
+    Encrypted(TrackSid),
+    /// The room has another SID from now on: its server was restarted.
+    NewSid(RoomSid),
+    /// The connection is lost for now.
+    Reconnecting,
+    /// The connection is back.
+    Reconnected,
+    /// The last event.
+    Left(Departure),
+}
+
+/// Why we are not in the room any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Departure {
+    /// The room was closed or deleted: the meeting is over.
+    RoomOver,
+    /// Anything else. The room may well go on.
+    Interrupted(&'static str),
+    /// We were asked to, and are still there to show last captions.
+    OnRequest,
+}
+
+/// Why a room could not be joined; free of secrets.
+#[derive(Debug)]
+pub(crate) struct JoinError(pub(crate) String);
+
+/// A room that we are in.
+#[derive(Debug)]
+pub(crate) struct Room {
+    connection: Option<Connection>,
+    events: UnboundedReceiver<SdkEvent>,
+    settings: RoomSettings,
+    sid: RoomSid,
+    listener: Listener,
+    encrypted: HashSet<TrackSid>,
+    ready: VecDeque<RoomEvent>,
+    state: State,
+    captions: CaptionQueue,
+    captions_task: JoinHandle<()>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Inside,
+    Left,
+}
+
+/// Signalling, ICE and DTLS together, with the SDK's own repetitions.
+const JOIN_TIMEOUT: Duration = Duration::from_secs(20);
+/// A SID comes with the first answer, or right after it.
+const SID_TIMEOUT: Duration = Duration::from_secs(5);
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(3);
+
+impl Room {
+    /// Joins, and subscribes to what is to be heard.
+    pub(crate) async fn join(
+        url: &str,
+        token: &SecretString,
+        settings: RoomSettings,
+    ) -> Result<Self, JoinError> {
+        let token = token.expose_secret();
+        let mut options = RoomOptions::default();
+        options.auto_subscribe = false;
+        let (connection, events) = timeout(JOIN_TIMEOUT, Connection::connect(url, token, options))
+            .await
+            .map_err(|_| JoinError("no answer within 20 s".to_owned()))?
+            // The SDK's account may quote the URL, and with it the token.
+            .map_err(|error| JoinError(error.to_string().replace(token, "…")))?;
+        let (captions, captions_task) =
+            captions::start(connection.local_participant(), settings.caption_forms);
+        let mut room = Self {
+            connection: Some(connection),
+            events,
+            settings,
+            sid: RoomSid::parse("unknown").expect("a good SID"),
+            listener: Listener::default(),
+            encrypted: HashSet::new(),
+            ready: VecDeque::new(),
+            state: State::Inside,
+            captions,
+            captions_task,
+        };
+        room.sid = room.first_sid().await?;
+        room.survey();
+        room.announce();
+        Ok(room)
+    }
+
+    /// LiveKit's id of the room as it is now.
+    pub(crate) fn sid(&self) -> &RoomSid {
+        &self.sid
+    }
+
+    /// Where captions for this room go.
+    pub(crate) fn captions(&self) -> &CaptionQueue {
+        &self.captions
+    }
+
+    /// What happens next. Loses nothing when dropped; after [`RoomEvent::Left`] nothing more happens.
+    pub(crate) async fn next_event(&mut self) -> RoomEvent {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return event;
+            }
+            let is_inside = self.state == State::Inside;
+            tokio::select! {
+                biased;
+                event = self.events.recv(), if is_inside => match event {
+                    Some(event) => self.translate(event),
+                    None => self.leave(Departure::Interrupted("CONNECTION_CLOSED")),
+                },
+                event = self.listener.next() => match event {
+                    AudioEvent::Samples(track, samples) => return RoomEvent::Audio { track, samples },
+                    AudioEvent::Ended(track) => return RoomEvent::TrackEnded { track },
+                },
+            }
+        }
+    }
+
+    /// Stops listening. What was heard so far is still given, then [`Departure::OnRequest`].
+    pub(crate) fn stop_listening(&mut self) {
+        if self.state == State::Inside {
+            self.leave(Departure::OnRequest);
+        }
+    }
+
+    /// Sends what captions are left, then leaves.
+    pub(crate) async fn close(mut self) {
+        self.captions.finish();
+        // The task has a deadline of its own; if it panicked, that was logged.
+        let _ = (&mut self.captions_task).await;
+        if let Some(connection) = self.connection.take() {
+            leave(connection).await;
+        }
+    }
+
+    async fn first_sid(&self) -> Result<RoomSid, JoinError> {
+        let Some(connection) = &self.connection else {
+            return Err(JoinError("left already".to_owned()));
+        };
+        let sid = timeout(SID_TIMEOUT, connection.sid()).await;
+        let sid = sid.map_err(|_| JoinError("LiveKit tells no SID of the room".to_owned()))?;
+        RoomSid::parse(sid.as_str()).map_err(|error| JoinError(error.to_string()))
+    }
+
+    fn translate(&mut self, event: SdkEvent) {
+        match event {
+            SdkEvent::ParticipantConnected(participant) => self.meet(&participant),
+            SdkEvent::ParticipantNameChanged {
+                participant: AnyParticipant::Remote(participant),
+                ..
+            } => {
+                self.see(&participant);
+            }
+            SdkEvent::ParticipantAttributesChanged {
+                participant: AnyParticipant::Remote(participant),
+                ..
+            } => self.reconsider(&participant),
+            SdkEvent::TrackPublished {
+                publication,
+                participant,
+            } => self.consider(&participant, &publication),
+            SdkEvent::TrackSubscribed {
+                track,
+                publication,
+                participant,
+            } => {
+                self.listen(track, &publication, &participant);
+            }
+            SdkEvent::TrackUnsubscribed { publication, .. }
+            | SdkEvent::TrackUnpublished { publication, .. } => {
+                self.end_track(publication.sid().as_str());
+            }
+            SdkEvent::TrackSubscriptionFailed {
+                participant,
+                track_sid,
+                error,
+            } => {
+                warn!(track.sid = %track_sid, %error, "track {track_sid} can't be subscribed to; asking again");
+                if let Some(publication) = participant.get_track_publication(&track_sid) {
+                    publication.set_subscribed(true);
+                }
+            }
+            SdkEvent::Reconnecting => self.ready.push_back(RoomEvent::Reconnecting),
+            SdkEvent::Reconnected => {
+                self.check_sid();
+                self.survey();
+                self.ready.push_back(RoomEvent::Reconnected);
+            }
+            SdkEvent::RoomUpdated { .. } | SdkEvent::Moved { .. } => self.check_sid(),
+            SdkEvent::Disconnected { reason } => self.leave(departure_of(reason)),
+            _ => {}
+        }
+    }
+
+    /// Everybody who is there, and what they publish.
+    fn survey(&mut self) {
+        let participants = self
+            .connection
+            .as_ref()
+            .map(Connection::remote_participants)
+            .unwrap_or_default();
+        for participant in participants.values() {
+            self.meet(participant);
+        }
+    }
+
+    fn meet(&mut self, participant: &RemoteParticipant) {
+        self.see(participant);
+        self.reconsider(participant);
+    }
+
+    fn see(&mut self, participant: &RemoteParticipant) {
+        if !subscription::may_speak(participant.kind()) {
+            return;
+        }
+        match participant_of(participant) {
+            Some(participant) => self.ready.push_back(RoomEvent::Participant(participant)),
+            None => warn!("a participant has an identity that can't be stored, and is not captioned"),
+        }
+    }
+
+    fn reconsider(&mut self, participant: &RemoteParticipant) {
+        for publication in participant.track_publications().values() {
+            self.consider(participant, publication);
+        }
+    }
+
+    fn consider(&mut self, participant: &RemoteParticipant, publication: &RemoteTrackPublication) {
+        match self.wish(participant, publication) {
+            Wish::Listen if !publication.is_desired() => publication.set_subscribed(true),
+            Wish::Listen => {}
+            Wish::Ignore if publication.is_desired() => {
+                publication.set_subscribed(false);
+                // What was said before is given; what follows isn't waited for.
+                self.end_track(publication.sid().as_str());
+            }
+            Wish::Ignore => {}
+            Wish::Encrypted => {
+                if let Ok(sid) = TrackSid::parse(publication.sid().as_str())
+                    && self.encrypted.insert(sid.clone())
+                {
+                    self.ready.push_back(RoomEvent::Encrypted(sid));
+                }
+            }
+        }
+    }
+
+    fn wish(&self, participant: &RemoteParticipant, publication: &RemoteTrackPublication) -> Wish {
+        let publication = Publication {
+            kind: publication.kind(),
+            source: publication.source(),
+            encryption: publication.encryption_type(),
+        };
+        subscription::wish(
+            participant.kind(),
+            &participant.attributes(),
+            publication,
+            self.settings.screen_share_audio,
+        )
+    }
+
+    fn listen(
+        &mut self,
+        track: RemoteTrack,
+        publication: &RemoteTrackPublication,
+        participant: &RemoteParticipant,
+    ) {
+        let RemoteTrack::Audio(audio) = track else { return };
+        if self.wish(participant, publication) != Wish::Listen {
+            return publication.set_subscribed(false);
+        }
+        let (Ok(sid), Ok(speaker)) = (
+            TrackSid::parse(publication.sid().as_str()),
+            ParticipantIdentity::parse(participant.identity().as_str()),
+        ) else {
+            return publication.set_subscribed(false);
+        };
+        self.end_track(sid.as_str());
+        let track = self.listener.add(sid.clone(), audio.rtc_track());
+        debug!(track.sid = %sid, "listening to track {sid}");
+        self.ready
+            .push_back(RoomEvent::TrackStarted { track, sid, speaker });
+    }
+
+    /// Gives what has been heard of a track, then its end.
+    fn end_track(&mut self, sid: &str) {
+        let ready = &mut self.ready;
+        self.listener.end(sid, |event| ready.push_back(event.into()));
+    }
+
+    fn check_sid(&mut self) {
+        let sid = self.connection.as_ref().and_then(Connection::maybe_sid);
+        let Some(sid) = sid.and_then(|sid| RoomSid::parse(sid.as_str()).ok()) else {
+            return;
+        };
+        if sid != self.sid {
+            self.sid = sid.clone();
+            self.ready.push_back(RoomEvent::NewSid(sid));
+        }
+    }
+
+    fn leave(&mut self, departure: Departure) {
+        self.state = State::Left;
+        if departure != Departure::OnRequest {
+            // There is nobody left to show captions to.
+            self.captions_task.abort();
+        }
+        let ready = &mut self.ready;
+        self.listener.end_all(|event| ready.push_back(event.into()));
+        self.ready.push_back(RoomEvent::Left(departure));
+    }
+
+    /// Tells front ends that look for an agent that we listen.
+    fn announce(&self) {
+        let (Visibility::Visible, Some(connection)) = (self.settings.visibility, &self.connection) else {
+            return;
+        };
+        let participant = connection.local_participant();
+        tokio::spawn(async move {
+            let state = HashMap::from([("lk.agent.state".to_owned(), "listening".to_owned())]);
+            if let Err(error) = participant.set_attributes(state).await {
+                debug!(%error, "front ends can't be told that we listen");
+            }
+        });
+    }
+}
+
+impl Drop for Room {
+    /// A room's work may end by a panic: the connection must not outlive it.
+    fn drop(&mut self) {
+        self.captions_task.abort();
+        if let (Some(connection), Ok(runtime)) =
+            (self.connection.take(), tokio::runtime::Handle::try_current())
+        {
+            runtime.spawn(leave(connection));
+        }
+    }
+}
+
+impl From<AudioEvent> for RoomEvent {
+    fn from(event: AudioEvent) -> Self {
+        match event {
+            AudioEvent::Samples(track, samples) => Self::Audio { track, samples },
+            AudioEvent::Ended(track) => Self::TrackEnded { track },
+        }
+    }
+}
+
+async fn leave(connection: Connection) {
+    match timeout(LEAVE_TIMEOUT, connection.close()).await {
+        // Of a connection that ended by itself nothing is left to close.
+        Ok(_) => {}
+        Err(_) => info!("LiveKit doesn't answer to our leaving"),
+    }
+}
+
+/// Nothing where the identity is one that no table could hold.
+fn participant_of(participant: &RemoteParticipant) -> Option<Participant> {
+    let identity = ParticipantIdentity::parse(participant.identity().as_str()).ok()?;
+    let name = participant.name();
+    let name = if name.trim().is_empty() {
+        identity.to_string()
+    } else {
+        name
+    };
+    Some(Participant { identity, name })
+}
+
+/// Only a room that LiveKit itself calls over is over.
+fn departure_of(reason: DisconnectReason) -> Departure {
+    match reason {
+        DisconnectReason::RoomDeleted | DisconnectReason::RoomClosed => Departure::RoomOver,
+        other => Departure::Interrupted(other.as_str_name()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_closed_or_deleted_room_is_over() {
+        for value in 0..=16 {
+            let reason = DisconnectReason::try_from(value).expect("a known reason");
+            let expected = match reason {
+                DisconnectReason::RoomDeleted | DisconnectReason::RoomClosed => Departure::RoomOver,
+                DisconnectReason::DuplicateIdentity => Departure::Interrupted("DUPLICATE_IDENTITY"),
+                DisconnectReason::ParticipantRemoved => Departure::Interrupted("PARTICIPANT_REMOVED"),
+                other => Departure::Interrupted(other.as_str_name()),
+            };
+            assert_eq!(departure_of(reason), expected);
+        }
+    }
+}
