@@ -139,9 +139,10 @@ fn blank_in(frame: &Frame, blank: &mut BTreeSet<char>) {
     }
 }
 
-/// Whether `c` needs no glyph, or has one.
+/// Whether `c` needs no glyph, or has one that means it: what fonts keep at private numbers is anything at all.
 fn is_printable(c: char, fonts: &Fonts) -> bool {
-    is_invisible(c) || fonts.covers(c)
+    let is_private = matches!(u32::from(c), 0xE000..=0xF8FF | 0xF_0000..=0x10_FFFF);
+    is_invisible(c) || (!is_private && fonts.covers(c))
 }
 
 /// Characters that are never drawn: spaces, joiners, direction marks, selectors of variants.

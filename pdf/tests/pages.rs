@@ -185,14 +185,13 @@ fn two_hours_of_talk_are_set_whole() {
     let mut minutes = minutes();
     let sentence =
         "The order of events needs no common clock, only the messages that pass between machines. ";
-    minutes.transcript = (0..600)
-        .map(|number| Entry::Paragraph {
-            speaker: number % 2,
-            start: MediaTime::from_millis(number as u64 * 12_000),
-            end: MediaTime::from_millis(number as u64 * 12_000 + 11_000),
-            text: format!("{}Mark{number}.", sentence.repeat(3)),
-        })
-        .collect();
+    let talk = (0..600).map(|number| Entry::Paragraph {
+        speaker: number % 2,
+        start: MediaTime::from_millis(number as u64 * 12_000),
+        end: MediaTime::from_millis(number as u64 * 12_000 + 11_000),
+        text: format!("{}Mark{number}.", sentence.repeat(3)),
+    });
+    minutes.transcript = [Entry::Chapter { chapter: 0 }].into_iter().chain(talk).collect();
     let rendered = rendered(&minutes);
     let text = text_of(&rendered.bytes);
     let found = (0..600)

@@ -123,7 +123,19 @@ fn first_cue_of(pieces: &[Piece], lead: usize) -> usize {
     };
     ends_with(SENTENCE_ENDS, room / 3)
         .or_else(|| ends_with(CLAUSE_ENDS, room / 2))
-        .unwrap_or(room)
+        .unwrap_or_else(|| room.min(half_of(pieces)))
+}
+
+/// How many of `pieces` make half of their length, or a little more: two even cues read better than a full one and
+/// a lonely word.
+fn half_of(pieces: &[Piece]) -> usize {
+    let total: usize = pieces.iter().map(|piece| columns(&piece.text) + 1).sum();
+    let mut used = 0;
+    let over = pieces.iter().position(|piece| {
+        used += columns(&piece.text) + 1;
+        2 * used >= total
+    });
+    over.map_or(1, |at| at + 1)
 }
 
 const SENTENCE_ENDS: &[char] = &['.', '!', '?', '…', '。', '！', '？', '؟', '।'];
@@ -307,7 +319,7 @@ mod tests {
             .into_iter()
             .map(|(start, end, _)| (start, end))
             .collect();
-        assert_eq!(times, [(0, 990), (1000, 60_000)]);
+        assert_eq!(times, [(0, 790), (800, 60_000)]);
     }
 
     #[test]

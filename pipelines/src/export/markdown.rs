@@ -42,11 +42,12 @@ fn write_whole(file: &mut String, lecture: &Lecture, summary: Option<&Summary>) 
 fn write_summary(file: &mut String, lecture: &Lecture, summary: &Summary) -> std::fmt::Result {
     let times = |citations: &[SegmentId]| times_of(lecture, citations);
     let write_lines = |file: &mut String, lines: &[CitedLine]| {
+        file.push_str(if lines.is_empty() { "" } else { "\n" });
         lines
             .iter()
             .try_for_each(|line| writeln!(file, "- {}{}", literal(&line.text), times(&line.citations)))
     };
-    writeln!(file, "\n## Summary\n\n*{}*\n", literal(&source_note(summary)))?;
+    writeln!(file, "\n## Summary\n\n*{}*", literal(&source_note(summary)))?;
     write_lines(file, &summary.abstract_lines)?;
     if !summary.chapters.is_empty() {
         writeln!(file, "\n## Chapters")?;
@@ -54,7 +55,7 @@ fn write_summary(file: &mut String, lecture: &Lecture, summary: &Summary) -> std
     for chapter in &summary.chapters {
         writeln!(
             file,
-            "\n### {} ({}–{})\n",
+            "\n### {} ({}–{})",
             literal(&chapter.title),
             chapter.start,
             chapter.end
