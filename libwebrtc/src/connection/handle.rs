@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Connection, events::Handlers};
+use super::{Connection, events::Handlers, transceiver::Transceiver};
 use crate::{
     MediaType, RtcError,
     data_channel::{DataChannel, DataChannelInit},
@@ -17,6 +17,7 @@ use crate::{
     stats::RtcStats,
 };
 
+/// The application's hold on a connection.
 pub(crate) struct Handle {
     connection: Arc<Connection>,
 }
@@ -30,87 +31,121 @@ impl Handle {
         &self.connection.handlers
     }
 
-    pub(crate) fn create_offer(&self, _options: &OfferOptions) -> Result<SessionDescription, RtcError> {
-        Err(RtcError::unsupported("not yet"))
+    pub(crate) fn create_offer(&self, options: &OfferOptions) -> Result<SessionDescription, RtcError> {
+        self.connection.call(|core| core.create_offer(options))
     }
 
     pub(crate) fn create_answer(&self) -> Result<SessionDescription, RtcError> {
-        Err(RtcError::unsupported("not yet"))
+        self.connection.call(|core| core.create_answer())
     }
 
-    pub(crate) fn set_local_description(&self, _description: SessionDescription) -> Result<(), RtcError> {
-        Err(RtcError::unsupported("not yet"))
+    pub(crate) fn set_local_description(&self, description: SessionDescription) -> Result<(), RtcError> {
+        self.connection
+            .call(|core| core.set_local_description(description))
     }
 
-    pub(crate) fn set_remote_description(&self, _description: SessionDescription) -> Result<(), RtcError> {
-        Err(RtcError::unsupported("not yet"))
+    pub(crate) fn set_remote_description(&self, description: SessionDescription) -> Result<(), RtcError> {
+        self.connection
+            .call(|core| core.set_remote_description(description))
     }
 
-    pub(crate) fn add_ice_candidate(&self, _candidate: &IceCandidate) -> Result<(), RtcError> {
-        Err(RtcError::unsupported("not yet"))
+    pub(crate) fn add_ice_candidate(&self, candidate: &IceCandidate) -> Result<(), RtcError> {
+        self.connection.call(|core| core.add_ice_candidate(candidate))
     }
 
     pub(crate) fn create_data_channel(
         &self,
-        _label: &str,
-        _init: DataChannelInit,
+        label: &str,
+        init: DataChannelInit,
     ) -> Result<DataChannel, RtcError> {
-        Err(RtcError::unsupported("not yet"))
+        self.connection
+            .call(|core| core.create_data_channel(label, init))
+            .map(DataChannel::new)
     }
 
     pub(crate) fn add_transceiver(
         &self,
-        _track: MediaStreamTrack,
-        _init: RtpTransceiverInit,
+        track: MediaStreamTrack,
+        init: RtpTransceiverInit,
     ) -> Result<RtpTransceiver, RtcError> {
-        Err(RtcError::unsupported("not yet"))
+        let transceiver = Transceiver::sending(&Arc::downgrade(&self.connection), track, init)?;
+        self.connection
+            .call(|core| core.add_transceiver(transceiver))
+            .map(RtpTransceiver::new)
     }
 
     pub(crate) fn add_transceiver_for_media(
         &self,
-        _media_type: MediaType,
-        _init: RtpTransceiverInit,
+        media_type: MediaType,
+        init: RtpTransceiverInit,
     ) -> Result<RtpTransceiver, RtcError> {
-        Err(RtcError::unsupported("not yet"))
+        if !matches!(media_type, MediaType::Audio | MediaType::Video) {
+            return Err(RtcError::unsupported("a media section carries audio or video"));
+        }
+        if media_type == MediaType::Video && init.direction.sends() {
+            return Err(RtcError::unsupported(
+                "video cannot be sent by this build of libwebrtc",
+            ));
+        }
+        let transceiver = Transceiver::new(&Arc::downgrade(&self.connection), media_type, init);
+        self.connection
+            .call(|core| core.add_transceiver(transceiver))
+            .map(RtpTransceiver::new)
     }
 
-    pub(crate) fn remove_track(&self, _sender: &RtpSender) -> Result<(), RtcError> {
-        Err(RtcError::unsupported("not yet"))
+    pub(crate) fn remove_track(&self, sender: &RtpSender) -> Result<(), RtcError> {
+        self.connection
+            .call(|core| core.remove_track(sender.transceiver()))
     }
 
     pub(crate) fn stats(&self) -> Vec<RtcStats> {
-        Vec::new()
+        self.connection.core.lock().stats()
     }
 
-    pub(crate) fn close(&self) {}
+    pub(crate) fn close(&self) {
+        self.connection.call(|core| core.close());
+    }
 
-    pub(crate) fn restart_ice(&self) {}
+    pub(crate) fn restart_ice(&self) {
+        self.connection.call(|core| core.restart_ice());
+    }
 
     pub(crate) fn connection_state(&self) -> PeerConnectionState {
-        PeerConnectionState::New
+        self.connection.core.lock().connection_state()
     }
 
     pub(crate) fn ice_connection_state(&self) -> IceConnectionState {
-        IceConnectionState::New
+        self.connection.core.lock().ice_connection_state()
     }
 
     pub(crate) fn ice_gathering_state(&self) -> IceGatheringState {
-        IceGatheringState::New
+        self.connection.core.lock().ice_gathering_state()
     }
 
     pub(crate) fn signaling_state(&self) -> SignalingState {
-        SignalingState::Stable
+        self.connection.core.lock().signaling_state()
     }
 
     pub(crate) fn current_local_description(&self) -> Option<SessionDescription> {
-        None
+        self.connection.core.lock().current_local_description()
     }
 
     pub(crate) fn current_remote_description(&self) -> Option<SessionDescription> {
-        None
+        self.connection.core.lock().current_remote_description()
     }
 
     pub(crate) fn transceivers(&self) -> Vec<RtpTransceiver> {
-        Vec::new()
+        let core = self.connection.core.lock();
+        core.transceivers()
+            .iter()
+            .cloned()
+            .map(RtpTransceiver::new)
+            .collect()
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.close();
     }
 }

@@ -1,4 +1,585 @@
 //! From packets to PCM: one chain for each stream that hears a track.
+//!
+//! [`Chain`] has no clock, task or lock: it is given packets and the time, and hands out frames of 10 ms. What it hands
+//! out is continuous: a lost packet is recovered from others' redundancy or concealed, and while nothing arrives, time
+//! passes as silence.
 
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use opus::{Channels, Decoder};
+
+mod order;
 pub(crate) mod queue;
+mod red;
 pub(crate) mod sinks;
+mod timeline;
+
+use self::{
+    order::{Order, Step},
+    timeline::Timeline,
+};
+use crate::{RtcError, audio_frame::AudioFrame, sending::feed::OPUS_RATES_HZ};
+
+/// A packet of audio.
+#[derive(Debug, Clone)]
+pub(crate) struct Packet {
+    /// Who sent it.
+    pub(crate) ssrc: u32,
+    /// Its place in the stream, without wrapping.
+    pub(crate) sequence: u64,
+    /// Its time in the stream, in ticks of 48 kHz, without wrapping.
+    pub(crate) timestamp: u64,
+    /// What it holds.
+    pub(crate) payload: Arc<[u8]>,
+    /// Whether that is Opus in the wrapping of RFC 2198.
+    pub(crate) is_redundant: bool,
+}
+
+/// What became of a stream.
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
+pub(crate) struct Figures {
+    pub(crate) sample_rate: u32,
+    /// Samples (of one channel) handed out.
+    pub(crate) samples: u64,
+    /// Of these, made up.
+    pub(crate) samples_concealed: u64,
+    /// Of these, silence.
+    pub(crate) samples_silent: u64,
+    pub(crate) concealments: u64,
+    pub(crate) packets_recovered: u64,
+    pub(crate) packets_discarded: u64,
+}
+
+impl Figures {
+    pub(crate) fn seconds(&self) -> f64 {
+        self.samples as f64 / f64::from(self.sample_rate.max(1))
+    }
+}
+
+/// The way from packets to frames.
+pub(crate) struct Chain {
+    decoder: Decoder,
+    channels: usize,
+    order: Order,
+    timeline: Timeline,
+    source: Option<u32>,
+    // How long the last packet was, in ticks: what a lost one is taken for.
+    packet_ticks: u64,
+    // Decoded samples; kept, so that decoding needs no memory of its own.
+    decoded: Vec<i16>,
+    // Samples that do not fill a frame yet.
+    partial: Vec<i16>,
+    figures: Figures,
+}
+
+impl Chain {
+    /// A chain to frames of that rate and so many channels, if Opus can be decoded to them.
+    pub(crate) fn new(sample_rate: i32, channels: i32) -> Result<Self, RtcError> {
+        let refused = || {
+            RtcError::unsupported(format!(
+                "Opus is decoded to 8, 12, 16, 24 or 48 kHz and one or two channels, not {sample_rate} Hz and {channels}"
+            ))
+        };
+        let rate = u32::try_from(sample_rate)
+            .ok()
+            .filter(|rate| OPUS_RATES_HZ.contains(rate))
+            .ok_or_else(refused)?;
+        let opus_channels = match channels {
+            1 => Channels::Mono,
+            2 => Channels::Stereo,
+            _ => return Err(refused()),
+        };
+        let decoder = Decoder::new(rate, opus_channels)
+            .map_err(|error| RtcError::internal(format!("cannot make a decoder: {error}")))?;
+        let channels = channels as usize;
+        Ok(Self {
+            decoder,
+            channels,
+            order: Order::default(),
+            timeline: Timeline::new(rate),
+            source: None,
+            packet_ticks: 960,
+            decoded: vec![0; rate as usize * PACKET_MS_MAX / 1000 * channels],
+            partial: Vec::with_capacity(rate as usize / 100 * channels),
+            figures: Figures {
+                sample_rate: rate,
+                ..Figures::default()
+            },
+        })
+    }
+
+    pub(crate) fn figures(&self) -> Figures {
+        Figures {
+            packets_discarded: self.order.discarded(),
+            ..self.figures
+        }
+    }
+
+    /// Takes a packet, and hands out what can be heard by it.
+    pub(crate) fn push(&mut self, now: Instant, packet: &Packet, hear: &mut impl FnMut(AudioFrame<'static>)) {
+        let is_other = self.source.is_some_and(|source| source != packet.ssrc);
+        if is_other || self.timeline.is_break(now, packet.timestamp) {
+            self.flush(now, hear);
+            self.begin_anew(now, hear);
+        }
+        self.source = Some(packet.ssrc);
+        if packet.is_redundant {
+            let Some(blocks) = red::parse(&packet.payload) else {
+                return;
+            };
+            for block in blocks.redundant() {
+                if let Some(timestamp) = packet.timestamp.checked_sub(u64::from(block.ticks_before)) {
+                    self.order.insert_recovered(timestamp, block.payload);
+                }
+            }
+            self.order
+                .insert(now, packet.sequence, packet.timestamp, blocks.primary());
+        } else {
+            self.order
+                .insert(now, packet.sequence, packet.timestamp, &packet.payload);
+        }
+        self.run(now, hear);
+    }
+
+    /// Hands out what became due with time alone.
+    pub(crate) fn poll(&mut self, now: Instant, hear: &mut impl FnMut(AudioFrame<'static>)) {
+        self.run(now, hear);
+        let silence = self.timeline.silence_due(now);
+        if silence > 0 && self.order.is_empty() {
+            self.silence(silence, hear);
+        }
+    }
+
+    /// When to poll next, if ever.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match self.order.deadline() {
+            Some(deadline) => Some(deadline),
+            None => self.timeline.deadline(),
+        }
+    }
+
+    /// Hands out all that waits for its turn, whatever is missing before it.
+    pub(crate) fn flush(&mut self, now: Instant, hear: &mut impl FnMut(AudioFrame<'static>)) {
+        self.order.give_up_waiting();
+        self.run(now, hear);
+    }
+
+    fn begin_anew(&mut self, now: Instant, hear: &mut impl FnMut(AudioFrame<'static>)) {
+        let silence = self.timeline.begin_anew(now);
+        self.silence(silence, hear);
+        self.order = Order::after(&self.order);
+        if let Err(error) = self.decoder.reset_state() {
+            tracing::debug!(%error, "a decoder was not reset");
+        }
+    }
+
+    fn run(&mut self, now: Instant, hear: &mut impl FnMut(AudioFrame<'static>)) {
+        while let Some(step) = self.order.next(now) {
+            match step {
+                Step::Play(entry) => {
+                    self.timeline.arrived(entry.arrived_at, entry.timestamp);
+                    let silence = self.timeline.silence_before(entry.timestamp);
+                    self.silence(silence, hear);
+                    if entry.sequence.is_none() {
+                        self.figures.packets_recovered += 1;
+                    }
+                    let ticks = self.decode(&entry.payload, hear);
+                    self.order.played(&entry, ticks);
+                    self.timeline.played(entry.arrived_at, entry.timestamp + ticks);
+                    self.order.recycle(entry.payload);
+                }
+                Step::Lost { ticks, next } => {
+                    self.conceal(ticks, &next, hear);
+                    self.order.concealed(ticks);
+                    self.order.recycle(next);
+                }
+            }
+        }
+    }
+
+    /// Decodes a packet, and says how many ticks it is long.
+    fn decode(&mut self, payload: &[u8], hear: &mut impl FnMut(AudioFrame<'static>)) -> u64 {
+        let samples = match self.decoder.decode(payload, &mut self.decoded, false) {
+            Ok(samples) => samples,
+            Err(error) => {
+                // Not Opus, or not whole: its time is concealed, so that counting samples still tells it.
+                tracing::debug!(%error, "a packet could not be decoded");
+                self.conceal_packet(self.packet_ticks, hear);
+                return self.packet_ticks;
+            }
+        };
+        let ticks = self.timeline.to_ticks(samples as u64);
+        if ticks > 0 {
+            self.packet_ticks = ticks;
+        }
+        self.hand_out(samples, hear);
+        ticks
+    }
+
+    /// Makes up for what was lost: the last packet of it by what the next one tells, the others by going on as before.
+    fn conceal(&mut self, ticks: u64, next: &[u8], hear: &mut impl FnMut(AudioFrame<'static>)) {
+        self.figures.concealments += 1;
+        let mut left = ticks;
+        // A long hole is silence; only its end can be told.
+        let silent = left.saturating_sub(CONCEALED_TICKS_MAX) / TICKS_PER_MS * TICKS_PER_MS;
+        if silent > 0 {
+            self.silence(self.timeline.to_samples(silent), hear);
+            left -= silent;
+        }
+        while left > self.packet_ticks {
+            self.conceal_packet(self.packet_ticks, hear);
+            left -= self.packet_ticks;
+        }
+        let samples = self.timeline.to_samples(left) as usize * self.channels;
+        let samples = samples.min(self.decoded.len());
+        match self.decoder.decode(next, &mut self.decoded[..samples], true) {
+            Ok(samples) => {
+                self.figures.samples_concealed += samples as u64;
+                self.hand_out(samples, hear);
+            }
+            Err(_) => self.conceal_packet(left, hear),
+        }
+    }
+
+    fn conceal_packet(&mut self, ticks: u64, hear: &mut impl FnMut(AudioFrame<'static>)) {
+        let wanted = self.timeline.to_samples(ticks) as usize;
+        let length = (wanted * self.channels).min(self.decoded.len());
+        match self.decoder.decode(&[], &mut self.decoded[..length], false) {
+            Ok(samples) => {
+                self.figures.samples_concealed += samples as u64;
+                self.hand_out(samples, hear);
+            }
+            Err(_) => self.silence(wanted as u64, hear),
+        }
+    }
+
+    fn hand_out(&mut self, samples: usize, hear: &mut impl FnMut(AudioFrame<'static>)) {
+        let decoded = std::mem::take(&mut self.decoded);
+        self.cut(&decoded[..samples * self.channels], hear);
+        self.decoded = decoded;
+    }
+
+    fn silence(&mut self, samples: u64, hear: &mut impl FnMut(AudioFrame<'static>)) {
+        self.figures.samples_concealed += samples;
+        self.figures.samples_silent += samples;
+        let mut left = samples as usize * self.channels;
+        while left > 0 {
+            let piece = left.min(SILENCE.len());
+            self.cut(&SILENCE[..piece], hear);
+            left -= piece;
+        }
+    }
+
+    /// Cuts samples into frames of 10 ms.
+    fn cut(&mut self, mut samples: &[i16], hear: &mut impl FnMut(AudioFrame<'static>)) {
+        let count = (samples.len() / self.channels) as u64;
+        self.figures.samples += count;
+        self.timeline.handed_out(count);
+        let whole = self.figures.sample_rate as usize / 100 * self.channels;
+        while self.partial.len() + samples.len() >= whole {
+            let (now, later) = samples.split_at(whole - self.partial.len());
+            let mut data = Vec::with_capacity(whole);
+            data.append(&mut self.partial);
+            data.extend_from_slice(now);
+            samples = later;
+            hear(AudioFrame {
+                data: data.into(),
+                sample_rate: self.figures.sample_rate,
+                num_channels: self.channels as u32,
+                samples_per_channel: self.figures.sample_rate / 100,
+            });
+        }
+        self.partial.extend_from_slice(samples);
+    }
+}
+
+/// The longest packet of Opus.
+const PACKET_MS_MAX: usize = 120;
+
+const TICKS_PER_MS: u64 = 48;
+
+/// How long a hole is made up for by going on as before; what is longer sounds worse than silence.
+const CONCEALED_TICKS_MAX: u64 = 120 * TICKS_PER_MS;
+
+static SILENCE: [i16; 960] = [0; 960];
+
+/// How long a packet is waited for that others have overtaken.
+const REORDER_WAIT: Duration = Duration::from_millis(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A speaker of a 1 kHz tone at 48 kHz.
+    struct Speaker {
+        encoder: opus::Encoder,
+        phase: usize,
+        sequence: u64,
+        timestamp: u64,
+    }
+
+    impl Speaker {
+        fn new() -> Self {
+            let mut encoder = opus::Encoder::new(48_000, Channels::Mono, opus::Application::Voip)
+                .expect("Opus encodes 48 kHz mono");
+            encoder.set_inband_fec(true).expect("the encoder takes FEC");
+            encoder
+                .set_packet_loss_perc(20)
+                .expect("the encoder takes a loss rate");
+            Self {
+                encoder,
+                phase: 0,
+                sequence: 1000,
+                timestamp: 500_000,
+            }
+        }
+
+        fn next(&mut self) -> Packet {
+            let samples: Vec<i16> = (self.phase..self.phase + 960)
+                .map(|index| ((index as f64 / 48.0 * std::f64::consts::TAU).sin() * 10_000.0) as i16)
+                .collect();
+            self.phase += 960;
+            let payload = self
+                .encoder
+                .encode_vec(&samples, 1275)
+                .expect("20 ms can be encoded");
+            let packet = Packet {
+                ssrc: 7,
+                sequence: self.sequence,
+                timestamp: self.timestamp,
+                payload: payload.into(),
+                is_redundant: false,
+            };
+            self.sequence += 1;
+            self.timestamp += 960;
+            packet
+        }
+
+        fn pause(&mut self, milliseconds: u64) {
+            self.timestamp += milliseconds * TICKS_PER_MS;
+        }
+    }
+
+    struct Listener {
+        chain: Chain,
+        samples: Vec<i16>,
+        start: Instant,
+    }
+
+    impl Listener {
+        fn new() -> Self {
+            let chain = Chain::new(16_000, 1).expect("Opus is decoded to 16 kHz mono");
+            Self {
+                chain,
+                samples: Vec::new(),
+                start: Instant::now(),
+            }
+        }
+
+        fn hear(&mut self, at_ms: u64, packet: &Packet) {
+            let samples = &mut self.samples;
+            self.chain
+                .push(self.start + Duration::from_millis(at_ms), packet, &mut |frame| {
+                    assert_eq!(frame.data.len(), 160, "a frame is 10 ms");
+                    samples.extend_from_slice(&frame.data);
+                });
+        }
+
+        fn wait(&mut self, from_ms: u64, to_ms: u64) {
+            for at_ms in (from_ms..=to_ms).step_by(10) {
+                let samples = &mut self.samples;
+                self.chain
+                    .poll(self.start + Duration::from_millis(at_ms), &mut |frame| {
+                        samples.extend_from_slice(&frame.data);
+                    });
+            }
+        }
+
+        fn milliseconds(&self) -> usize {
+            self.samples.len() / 16
+        }
+
+        fn risings(&self) -> usize {
+            self.samples
+                .windows(2)
+                .filter(|pair| pair[0] < 0 && pair[1] >= 0)
+                .count()
+        }
+    }
+
+    #[test]
+    fn a_tone_comes_out_as_long_and_as_high_as_it_went_in() {
+        let (mut speaker, mut listener) = (Speaker::new(), Listener::new());
+        for index in 0..100 {
+            listener.hear(index * 20, &speaker.next());
+        }
+        assert_eq!(listener.milliseconds(), 2000);
+        assert!(
+            (1990..=2010).contains(&listener.risings()),
+            "{} risings",
+            listener.risings()
+        );
+        assert_eq!(listener.chain.figures().samples_concealed, 0);
+    }
+
+    #[test]
+    fn overtaken_packets_are_put_in_order() {
+        let (mut speaker, mut listener) = (Speaker::new(), Listener::new());
+        let packets: Vec<Packet> = (0..50).map(|_| speaker.next()).collect();
+        let mut order: Vec<usize> = (0..50).collect();
+        order.swap(10, 11);
+        order.swap(30, 32);
+        for (turn, index) in order.into_iter().enumerate() {
+            listener.hear(turn as u64 * 20, &packets[index]);
+        }
+        assert_eq!(listener.milliseconds(), 1000);
+        assert_eq!(listener.chain.figures().concealments, 0);
+    }
+
+    #[test]
+    fn a_lost_packet_is_made_up_for_within_60_ms() {
+        let (mut speaker, mut listener) = (Speaker::new(), Listener::new());
+        for index in 0..50 {
+            let packet = speaker.next();
+            if index != 20 {
+                listener.hear(index * 20, &packet);
+            }
+            if index == 23 {
+                assert_eq!(listener.milliseconds(), 24 * 20, "nothing is held back any more");
+            }
+        }
+        assert_eq!(listener.milliseconds(), 1000);
+        assert!(
+            (985..=1010).contains(&listener.risings()),
+            "{} risings",
+            listener.risings()
+        );
+        assert_eq!(listener.chain.figures().concealments, 1);
+        assert_eq!(listener.chain.figures().samples_silent, 0);
+    }
+
+    #[test]
+    fn redundancy_fills_a_hole_at_once() {
+        let (mut speaker, mut listener) = (Speaker::new(), Listener::new());
+        let mut last: Option<Packet> = None;
+        for index in 0..50 {
+            let plain = speaker.next();
+            let wrapped = match &last {
+                Some(last) => {
+                    let length = last.payload.len();
+                    let mut bytes = vec![0x80 | 111, (960_u16 >> 6) as u8, 0, length as u8, 111];
+                    bytes[2] = ((960_u16 & 0x3f) as u8) << 2 | (length >> 8) as u8;
+                    bytes.extend_from_slice(&last.payload);
+                    bytes.extend_from_slice(&plain.payload);
+                    Packet {
+                        payload: bytes.into(),
+                        is_redundant: true,
+                        ..plain.clone()
+                    }
+                }
+                None => plain.clone(),
+            };
+            if index % 7 != 3 {
+                listener.hear(index * 20, &wrapped);
+                assert_eq!(
+                    listener.milliseconds() as u64,
+                    (index + 1) * 20,
+                    "nothing waits at {index}"
+                );
+            }
+            last = Some(plain);
+        }
+        assert_eq!(listener.chain.figures().samples_concealed, 0);
+        assert_eq!(listener.chain.figures().packets_recovered, 7);
+    }
+
+    #[test]
+    fn silence_passes_as_time_does() {
+        let (mut speaker, mut listener) = (Speaker::new(), Listener::new());
+        for index in 0..50 {
+            listener.hear(index * 20, &speaker.next());
+        }
+        listener.wait(1000, 4000);
+        let waited = listener.milliseconds();
+        assert!((3800..=4000).contains(&waited), "{waited} ms after 4 s");
+        speaker.pause(3000);
+        listener.hear(4000, &speaker.next());
+        assert_eq!(listener.milliseconds(), 4020);
+        let silent = listener.chain.figures().samples_silent / 16;
+        assert_eq!(silent, 3000);
+    }
+
+    #[test]
+    fn a_burst_after_a_freeze_is_heard_whole_and_later_silence_makes_up_for_it() {
+        let (mut speaker, mut listener) = (Speaker::new(), Listener::new());
+        for index in 0..50 {
+            listener.hear(index * 20, &speaker.next());
+        }
+        listener.wait(1000, 3980);
+        for _ in 0..150 {
+            listener.hear(4000, &speaker.next());
+        }
+        let spoken = listener.risings();
+        assert!(
+            (3960..=4040).contains(&spoken),
+            "{spoken} risings of 4 s of speech"
+        );
+        assert!(listener.milliseconds() > 6500);
+        speaker.pause(5000);
+        listener.wait(4010, 8990);
+        listener.hear(9000, &speaker.next());
+        let waited = listener.milliseconds();
+        assert!((8900..=9100).contains(&waited), "{waited} ms after 9 s");
+    }
+
+    #[test]
+    fn the_next_source_begins_where_time_is() {
+        let (mut speaker, mut listener) = (Speaker::new(), Listener::new());
+        for index in 0..50 {
+            listener.hear(index * 20, &speaker.next());
+        }
+        let mut other = Speaker::new();
+        other.timestamp = 9_000_000_000;
+        other.sequence = 5;
+        let packet = Packet {
+            ssrc: 8,
+            ..other.next()
+        };
+        listener.hear(2000, &packet);
+        let waited = listener.milliseconds();
+        assert!((1990..=2050).contains(&waited), "{waited} ms after 2 s");
+    }
+
+    #[test]
+    fn what_is_not_opus_does_no_harm() {
+        let (mut speaker, mut listener) = (Speaker::new(), Listener::new());
+        listener.hear(0, &speaker.next());
+        for (index, payload) in [vec![], vec![0xff; 3], vec![0x80], vec![0xff; 1400]]
+            .into_iter()
+            .enumerate()
+        {
+            for is_redundant in [false, true] {
+                let packet = Packet {
+                    payload: payload.clone().into(),
+                    is_redundant,
+                    ..speaker.next()
+                };
+                listener.hear(20 + index as u64 * 20, &packet);
+            }
+        }
+        listener.hear(200, &speaker.next());
+        listener.wait(200, 400);
+        assert!(listener.milliseconds() >= 40);
+    }
+
+    #[test]
+    fn a_rate_opus_does_not_know_is_refused() {
+        let error = Chain::new(44_100, 1).err().expect("44.1 kHz is refused");
+        assert_eq!(error.error_type, crate::RtcErrorType::Unsupported);
+        assert!(Chain::new(16_000, 3).is_err());
+        assert!(Chain::new(-1, 1).is_err());
+    }
+}

@@ -1,11 +1,11 @@
 //! The streams that hear one track.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use parking_lot::Mutex;
 
-use super::queue::FrameQueue;
-use crate::RtcError;
+use super::{Chain, Figures, Packet, queue::FrameQueue};
+use crate::{RtcError, audio_frame::AudioFrame};
 
 /// The streams that hear one track.
 #[derive(Default)]
@@ -15,12 +15,16 @@ pub(crate) struct Sinks {
 
 /// One stream.
 pub(crate) struct Sink {
+    chain: Mutex<Chain>,
     queue: Arc<FrameQueue>,
 }
 
 impl Sink {
-    pub(crate) fn new(_sample_rate: i32, _channels: i32, queue: Arc<FrameQueue>) -> Result<Self, RtcError> {
-        Ok(Self { queue })
+    pub(crate) fn new(sample_rate: i32, channels: i32, queue: Arc<FrameQueue>) -> Result<Self, RtcError> {
+        Ok(Self {
+            chain: Mutex::new(Chain::new(sample_rate, channels)?),
+            queue,
+        })
     }
 }
 
@@ -33,9 +37,53 @@ impl Sinks {
         self.sinks.lock().retain(|other| !Arc::ptr_eq(other, sink));
     }
 
+    /// Gives a packet to every stream. A track that is turned off is heard as silence.
+    pub(crate) fn push(&self, now: Instant, packet: &Packet, is_enabled: bool) {
+        for sink in self.sinks.lock().iter() {
+            sink.chain
+                .lock()
+                .push(now, packet, &mut |mut frame: AudioFrame<'static>| {
+                    if !is_enabled {
+                        frame.data.to_mut().fill(0);
+                    }
+                    sink.queue.push(frame);
+                });
+        }
+    }
+
+    /// Hands out what became due with time alone, and says when more will be.
+    pub(crate) fn poll(&self, now: Instant) -> Option<Instant> {
+        let sinks = self.sinks.lock();
+        let deadlines = sinks.iter().filter_map(|sink| {
+            let mut chain = sink.chain.lock();
+            if chain.deadline().is_some_and(|deadline| deadline <= now) {
+                chain.poll(now, &mut |frame| sink.queue.push(frame));
+            }
+            chain.deadline()
+        });
+        deadlines.min()
+    }
+
+    /// Hands out what waits for its turn.
+    pub(crate) fn flush(&self, now: Instant) {
+        for sink in self.sinks.lock().iter() {
+            sink.chain.lock().flush(now, &mut |frame| sink.queue.push(frame));
+        }
+    }
+
+    /// Ends all streams, after what they have not taken yet.
     pub(crate) fn close(&self) {
         for sink in self.sinks.lock().drain(..) {
             sink.queue.close();
         }
+    }
+
+    /// What became of the track, as the first of its streams hears it.
+    pub(crate) fn figures(&self) -> Figures {
+        self.sinks
+            .lock()
+            .first()
+            .map(|sink| sink.chain.lock().figures())
+            .unwrap_or_default()
     }
 }

@@ -1,5 +1,7 @@
 //! Samples that wait to be encoded.
 
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -9,19 +11,19 @@ use crate::{RtcError, audio_frame::AudioFrame};
 pub(crate) struct Feed {
     sample_rate: u32,
     channels: u32,
-    // Samples (of all channels) that may wait; without a queue, a frame goes out at once.
+    // Samples (of all channels) that may wait.
     room: usize,
-    buffered: bool,
+    // Without a queue, a frame is taken at once or not at all.
+    has_queue: bool,
     state: Mutex<State>,
     taken: Notify,
 }
 
 #[derive(Default)]
 struct State {
-    samples: std::collections::VecDeque<i16>,
-    // Whether somebody takes the samples out.
-    attached: bool,
-    wake: Option<std::sync::Arc<Notify>>,
+    samples: VecDeque<i16>,
+    // Who is told that there are samples. With nobody there, they are thrown away as time passes.
+    waker: Option<Arc<Notify>>,
 }
 
 impl Feed {
@@ -31,13 +33,13 @@ impl Feed {
         } else {
             queue_size_ms.max(QUEUE_MS_MIN)
         };
-        let room = (u64::from(sample_rate) * u64::from(channels) * u64::from(wanted_ms) / 1000) as usize;
+        let room = u64::from(sample_rate) * u64::from(channels) * u64::from(wanted_ms) / 1000;
         Self {
             sample_rate,
             channels,
-            room,
-            buffered: queue_size_ms > 0,
-            state: Mutex::new(State::default()),
+            room: usize::try_from(room).unwrap_or(usize::MAX),
+            has_queue: queue_size_ms > 0,
+            state: Mutex::default(),
             taken: Notify::new(),
         }
     }
@@ -50,6 +52,48 @@ impl Feed {
         self.channels
     }
 
+    /// How many samples a packet of 20 ms has.
+    pub(crate) fn packet_samples(&self) -> usize {
+        (self.sample_rate / 50 * self.channels) as usize
+    }
+
+    /// How many packets should wait before the first is sent, so that an uneven source does not stutter.
+    pub(crate) fn packets_ahead(&self) -> usize {
+        if self.has_queue { 2 } else { 1 }
+    }
+
+    /// How many samples wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.state.lock().samples.len()
+    }
+
+    pub(crate) fn attach(&self, waker: Arc<Notify>) {
+        self.state.lock().waker = Some(waker);
+    }
+
+    /// Lets go, unless somebody else took over.
+    pub(crate) fn detach(&self, waker: &Arc<Notify>) {
+        let mut state = self.state.lock();
+        if state
+            .waker
+            .as_ref()
+            .is_some_and(|current| Arc::ptr_eq(current, waker))
+        {
+            state.waker = None;
+        }
+    }
+
+    /// Takes so many samples, with silence for those that are not there.
+    pub(crate) fn take(&self, count: usize, into: &mut Vec<i16>) {
+        let mut state = self.state.lock();
+        let there = count.min(state.samples.len());
+        into.clear();
+        into.extend(state.samples.drain(..there));
+        into.resize(count, 0);
+        drop(state);
+        self.taken.notify_waiters();
+    }
+
     pub(crate) fn clear(&self) {
         self.state.lock().samples.clear();
         self.taken.notify_waiters();
@@ -60,13 +104,25 @@ impl Feed {
         self.check(frame)?;
         let mut rest: &[i16] = &frame.data;
         loop {
-            // Registered before looking, so that room made in between is not missed.
+            // Made before looking, so that room made in between is not missed.
             let taken = self.taken.notified();
             rest = &rest[self.push(rest)?..];
             if rest.is_empty() {
                 return Ok(());
             }
-            taken.await;
+            tokio::select! {
+                () = taken => {}
+                () = tokio::time::sleep(PACKET) => self.discard_if_unheard(),
+            }
+        }
+    }
+
+    /// With nobody to send them, samples pass as time does: whoever captures is neither held up nor hurried.
+    fn discard_if_unheard(&self) {
+        let mut state = self.state.lock();
+        if state.waker.is_none() {
+            let count = self.packet_samples().min(state.samples.len());
+            state.samples.drain(..count);
         }
     }
 
@@ -83,12 +139,12 @@ impl Feed {
                 self.sample_rate, self.channels
             )));
         }
-        if frame.data.len() % self.channels as usize != 0 {
+        if !frame.data.len().is_multiple_of(self.channels as usize) {
             return Err(RtcError::invalid_state(
                 "a frame whose channels are not of one length",
             ));
         }
-        if !self.buffered && frame.data.len() != (self.sample_rate / 100 * self.channels) as usize {
+        if !self.has_queue && frame.data.len() != (self.sample_rate / 100 * self.channels) as usize {
             return Err(RtcError::invalid_state(
                 "a source without a queue takes frames of 10 ms",
             ));
@@ -99,19 +155,19 @@ impl Feed {
     /// Appends as much as there is room for, and says how much that was.
     fn push(&self, samples: &[i16]) -> Result<usize, RtcError> {
         let mut state = self.state.lock();
-        if !self.buffered && !state.attached {
+        if !self.has_queue && state.waker.is_none() {
             return Ok(samples.len());
         }
         let free = self.room.saturating_sub(state.samples.len());
-        if !self.buffered && free < samples.len() {
+        if !self.has_queue && free < samples.len() {
             return Err(RtcError::invalid_state(
                 "the connection does not keep up: a frame was dropped",
             ));
         }
         let count = free.min(samples.len());
         state.samples.extend(&samples[..count]);
-        if let Some(wake) = &state.wake {
-            wake.notify_one();
+        if let Some(waker) = &state.waker {
+            waker.notify_one();
         }
         Ok(count)
     }
@@ -123,5 +179,38 @@ pub(crate) const OPUS_RATES_HZ: [u32; 5] = [8_000, 12_000, 16_000, 24_000, 48_00
 /// What a source without a queue may have waiting.
 const DIRECT_QUEUE_MS: u32 = 200;
 
-/// The least queue that a packet of 20 ms can be made of.
-const QUEUE_MS_MIN: u32 = 40;
+/// The least queue that packets can be made of without stuttering.
+const QUEUE_MS_MIN: u32 = 60;
+
+/// How much audio a packet holds.
+const PACKET: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_nobody_sends_takes_frames_at_the_pace_of_time() {
+        let feed = Feed::new(16_000, 1, 100);
+        let start = tokio::time::Instant::now();
+        for _ in 0..100 {
+            feed.capture(&AudioFrame::new(16_000, 1, 160))
+                .await
+                .expect("the frame fits the source");
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        assert!(
+            (0.8..1.0).contains(&seconds),
+            "a second of audio, less the queue, took {seconds} s"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_opus_cannot_take_is_refused() {
+        let error = Feed::new(44_100, 1, 100)
+            .capture(&AudioFrame::new(44_100, 1, 441))
+            .await
+            .expect_err("Opus does not know 44.1 kHz");
+        assert_eq!(error.error_type, crate::RtcErrorType::Unsupported);
+    }
+}

@@ -1,0 +1,204 @@
+//! The figures of a connection.
+
+use super::{core::Core, media::unix_time_us, transceiver::Transceiver};
+use crate::{
+    MediaType,
+    media_stream_track::MediaStreamTrack,
+    peer_connection::{IceConnectionState, PeerConnectionState},
+    stats::{
+        CandidatePairStats, DataChannelStats, DtlsTransportState, IceCandidatePairState, IceRole,
+        IceTransportState, InboundRtpStats, OutboundRtpStats, RtcStats, TransportStats, dictionaries,
+    },
+};
+
+/// What is received by a section, if anything is.
+pub(super) fn inbound(transceiver: &Transceiver) -> Option<RtcStats> {
+    let (inbound, MediaStreamTrack::Audio(track)) = transceiver.inbound()? else {
+        return None;
+    };
+    let mid = transceiver.mid().unwrap_or_default();
+    let expected = inbound
+        .first_sequence
+        .map_or(0, |first| inbound.highest_sequence - first + 1);
+    let played = track.sinks().map(|sinks| sinks.figures()).unwrap_or_default();
+    Some(RtcStats::InboundRtp(InboundRtpStats {
+        rtc: figures(format!("inbound-{mid}")),
+        stream: stream(inbound.ssrc),
+        received: dictionaries::ReceivedRtpStreamStats {
+            packets_received: inbound.packets,
+            packets_lost: i64::try_from(expected).unwrap_or(i64::MAX)
+                - i64::try_from(inbound.packets).unwrap_or(i64::MAX),
+            jitter: inbound.jitter,
+        },
+        inbound: dictionaries::InboundRtpStreamStats {
+            track_identifier: track.id(),
+            mid,
+            last_packet_received_timestamp: inbound.last_packet_us as f64 / 1000.0,
+            bytes_received: inbound.bytes,
+            packets_discarded: played.packets_discarded,
+            fec_packets_received: played.packets_recovered,
+            total_samples_received: played.samples,
+            concealed_samples: played.samples_concealed,
+            silent_concealed_samples: played.samples_silent,
+            concealment_events: played.concealments,
+            total_samples_duration: played.seconds(),
+        },
+    }))
+}
+
+/// What is sent by a section, if anything is.
+pub(super) fn outbound(transceiver: &Transceiver) -> Option<RtcStats> {
+    let is_sender = transceiver
+        .current_direction()
+        .is_some_and(|direction| direction.sends());
+    if !is_sender || transceiver.kind() != MediaType::Audio {
+        return None;
+    }
+    let mid = transceiver.mid().unwrap_or_default();
+    let sent = transceiver.outbound();
+    let wish = transceiver.wish();
+    Some(RtcStats::OutboundRtp(OutboundRtpStats {
+        rtc: figures(format!("outbound-{mid}")),
+        stream: stream(transceiver.ssrc()),
+        sent: dictionaries::SentRtpStreamStats {
+            packets_sent: sent.packets,
+            bytes_sent: sent.bytes,
+        },
+        outbound: dictionaries::OutboundRtpStreamStats {
+            mid,
+            active: wish.as_ref().is_some_and(|wish| wish.track.enabled()),
+            target_bitrate: wish
+                .and_then(|wish| wish.bitrate)
+                .map_or(0.0, |bitrate| bitrate as f64),
+        },
+    }))
+}
+
+impl Core {
+    /// All figures of the connection.
+    pub(super) fn stats(&self) -> Vec<RtcStats> {
+        let mut stats = self.transport_stats();
+        for transceiver in &self.transceivers {
+            stats.extend(inbound(transceiver));
+            stats.extend(outbound(transceiver));
+        }
+        stats.extend(self.channels.iter().map(|channel| {
+            let state = channel.snapshot();
+            RtcStats::DataChannel(DataChannelStats {
+                rtc: figures(format!("channel-{}", channel.label())),
+                dc: dictionaries::DataChannelStats {
+                    label: channel.label().to_owned(),
+                    protocol: channel.protocol().to_owned(),
+                    data_channel_identifier: state.stream_id,
+                    state: Some(state.state),
+                    messages_sent: state.counts.messages_sent,
+                    bytes_sent: state.counts.bytes_sent,
+                    messages_received: state.counts.messages_received,
+                    bytes_received: state.counts.bytes_received,
+                },
+            })
+        }));
+        stats
+    }
+
+    /// The figures of the transport and of the path in use.
+    pub(super) fn transport_stats(&self) -> Vec<RtcStats> {
+        let mut stats = vec![self.transport()];
+        stats.extend(self.path());
+        stats
+    }
+
+    fn transport(&self) -> RtcStats {
+        let traffic = self.network.traffic;
+        let session = self.session.as_ref();
+        let dtls_state = match (session, self.connection_state()) {
+            (_, PeerConnectionState::Closed) => DtlsTransportState::Closed,
+            (Some(session), _) if session.is_encrypted => DtlsTransportState::Connected,
+            (Some(session), _) if session.is_started => DtlsTransportState::Connecting,
+            _ => DtlsTransportState::New,
+        };
+        let ice_role = match session {
+            Some(session) if session.is_started && session.is_controlling => IceRole::Controlling,
+            Some(session) if session.is_started => IceRole::Controlled,
+            _ => IceRole::Unknown,
+        };
+        RtcStats::Transport(TransportStats {
+            rtc: figures(TRANSPORT.to_owned()),
+            transport: dictionaries::TransportStats {
+                packets_sent: traffic.packets_sent,
+                packets_received: traffic.packets_received,
+                bytes_sent: traffic.bytes_sent,
+                bytes_received: traffic.bytes_received,
+                ice_role,
+                ice_local_username_fragment: session
+                    .map(|session| session.credentials.ufrag.clone())
+                    .unwrap_or_default(),
+                dtls_state: Some(dtls_state),
+                ice_state: Some(self.ice_transport_state()),
+                selected_candidate_pair_id: PATH.to_owned(),
+                selected_candidate_pair_changes: self.path_changes,
+            },
+        })
+    }
+
+    fn path(&self) -> Option<RtcStats> {
+        let traffic = self.network.traffic;
+        let pair = self.peer_stats.as_ref()?.selected_candidate_pair.as_ref()?;
+        let is_alive = matches!(
+            self.ice_transport_state(),
+            IceTransportState::Connected | IceTransportState::Completed
+        );
+        Some(RtcStats::CandidatePair(CandidatePairStats {
+            rtc: figures(PATH.to_owned()),
+            candidate_pair: dictionaries::CandidatePairStats {
+                transport_id: TRANSPORT.to_owned(),
+                local_candidate_id: pair.local.addr.to_string(),
+                remote_candidate_id: pair.remote.addr.to_string(),
+                state: Some(if is_alive {
+                    IceCandidatePairState::Succeeded
+                } else {
+                    IceCandidatePairState::Failed
+                }),
+                nominated: true,
+                packets_sent: traffic.packets_sent,
+                packets_received: traffic.packets_received,
+                bytes_sent: traffic.bytes_sent,
+                bytes_received: traffic.bytes_received,
+                total_round_trip_time: pair.total_round_trip_time.as_secs_f64(),
+                current_round_trip_time: pair.current_round_trip_time.unwrap_or_default().as_secs_f64(),
+                responses_received: pair.responses_received,
+                packets_discarded_on_send: traffic.packets_discarded,
+            },
+        }))
+    }
+
+    fn ice_transport_state(&self) -> IceTransportState {
+        match self.ice_connection_state() {
+            IceConnectionState::New | IceConnectionState::Max => IceTransportState::New,
+            IceConnectionState::Checking => IceTransportState::Checking,
+            IceConnectionState::Connected => IceTransportState::Connected,
+            IceConnectionState::Completed => IceTransportState::Completed,
+            IceConnectionState::Failed => IceTransportState::Failed,
+            IceConnectionState::Disconnected => IceTransportState::Disconnected,
+            IceConnectionState::Closed => IceTransportState::Closed,
+        }
+    }
+}
+
+fn figures(id: String) -> dictionaries::RtcStats {
+    dictionaries::RtcStats {
+        id,
+        timestamp: unix_time_us(),
+    }
+}
+
+fn stream(ssrc: u32) -> dictionaries::RtpStreamStats {
+    dictionaries::RtpStreamStats {
+        ssrc,
+        kind: "audio".to_owned(),
+        transport_id: TRANSPORT.to_owned(),
+    }
+}
+
+const TRANSPORT: &str = "transport";
+const PATH: &str = "path";
