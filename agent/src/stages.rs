@@ -1,0 +1,624 @@
+//! What follows a room's end: `ended → transcribed → summarised → rendered`.
+//!
+//! Every step reads what is stored and stores what it makes under names that are functions of the meeting, so any
+//! worker may take any step, twice if need be. A meeting whose step fails keeps the reason and is tried again later;
+//! it holds up no other.
+
+mod render;
+
+use std::{
+    future::Future,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::FutureExt;
+use tokio::{
+    task::{JoinSet, spawn_blocking},
+    time::{MissedTickBehavior, interval, sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use lectern_pipelines::{
+    ExportFormat, Lecture, MeetingId, Minutes, Stage, Summary, UnixMillis, export, extractive,
+};
+use lectern_storage::{Artifact, NewSummary, PendingMeeting, object_key};
+
+use self::render::Renderer;
+use crate::{Context, Error, cover::unix_now, rooms::words_of};
+
+/// Brings meetings that are over to their artifacts, until `stop`; then finishes those it has begun.
+///
+/// Looks for work every second, and at once when [`Context::stages_wake`] is told.
+pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
+    let stages = Arc::new(Stages {
+        renderer: Renderer::new(context.config.render_program.clone()),
+        context,
+    });
+    let mut working = JoinSet::new();
+    let mut poll = interval(POLL_INTERVAL);
+    poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut round = 0_u64;
+    loop {
+        // Whoever stops us may have ended a room a moment ago: its meeting is looked for once more.
+        let last = stop.is_cancelled();
+        round += 1;
+        // A name for each round: what one has begun is nothing that the next may begin again.
+        let holder = format!("{}/stages/{round}", stages.context.holder);
+        for meeting in stages.claim(&holder, MEETINGS_AT_ONCE - working.len()).await {
+            working.spawn(Arc::clone(&stages).bring_to_its_end(meeting, holder.clone()));
+        }
+        if last {
+            break;
+        }
+        tokio::select! {
+            _ = poll.tick() => {}
+            () = stages.context.stages_wake.notified() => {}
+            Some(_) = working.join_next() => {}
+            () = stop.cancelled() => {}
+        }
+    }
+    while working.join_next().await.is_some() {}
+}
+
+/// How long a meeting may wait if nobody says that it is there.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// Most of a step is waiting for a language model or an object store.
+const MEETINGS_AT_ONCE: usize = 4;
+/// How long a dead worker's meetings wait for another one.
+const LEASE_TTL: Duration = Duration::from_secs(10);
+/// How often a lease is extended meanwhile.
+const LEASE_RENEWAL: Duration = Duration::from_secs(3);
+/// Longer than the slowest model over the longest meeting; a step that hangs is not for ever.
+const STEP_MAX: Duration = Duration::from_secs(20 * 60);
+/// The wait after the first failure; it doubles.
+const RETRY_FIRST: Duration = Duration::from_secs(2);
+/// The longest wait between attempts, as long as they are few.
+const RETRY_MAX: Duration = Duration::from_secs(5 * 60);
+/// What failed so often needs somebody to look at it: `lectern doctor` shows its reason.
+const ATTEMPTS_MAX: u32 = 8;
+/// From then on it is tried so often, in case somebody did.
+const RETRY_RARELY: Duration = Duration::from_secs(60 * 60);
+const REASON_CHARS_MAX: usize = 500;
+
+#[derive(Debug)]
+struct Stages {
+    context: Arc<Context>,
+    renderer: Renderer,
+}
+
+/// How the work on a meeting ended.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    Rendered,
+    /// Another worker has it, or it was erased.
+    NotOurs,
+}
+
+impl Stages {
+    async fn claim(&self, holder: &str, limit: usize) -> Vec<PendingMeeting> {
+        let limit = u32::try_from(limit).unwrap_or(0);
+        if limit == 0 {
+            return Vec::new();
+        }
+        let now = unix_now();
+        match self
+            .context
+            .database
+            .claim_pending(holder, now, after(now, LEASE_TTL), limit)
+            .await
+        {
+            Ok(meetings) => meetings,
+            Err(error) => {
+                warn!("can't look for meetings that are over: {error}");
+                Vec::new()
+            }
+        }
+    }
+
+    async fn bring_to_its_end(self: Arc<Self>, meeting: PendingMeeting, holder: String) {
+        let PendingMeeting {
+            id,
+            room,
+            stage,
+            attempts,
+        } = meeting;
+        let mut at = stage;
+        let worked = {
+            let work = AssertUnwindSafe(self.take_steps(&id, &mut at)).catch_unwind();
+            tokio::select! {
+                worked = work => worked.unwrap_or_else(|panic| Err(Error::Panicked(words_of(&*panic).to_owned()))),
+                () = self.keep(&id, &holder) => Ok(End::NotOurs),
+            }
+        };
+        match worked {
+            Ok(End::Rendered) => {
+                info!(meeting.id = %id, room.name = %room, "meeting {id} in {room} has its artifacts")
+            }
+            Ok(End::NotOurs) => info!(meeting.id = %id, "meeting {id} is another worker's now, or gone"),
+            // A step that was reached on the way has not failed before.
+            Err(error) => {
+                self.failed(&id, at, if at == stage { attempts } else { 0 }, &error)
+                    .await
+            }
+        }
+        if let Err(error) = self.context.database.release_meeting(&id, &holder).await {
+            warn!(meeting.id = %id, "can't release meeting {id}, it stays ours for a few seconds: {error}");
+        }
+    }
+
+    /// Extends the lease; returns when somebody else has it.
+    async fn keep(&self, meeting: &MeetingId, holder: &str) {
+        loop {
+            sleep(LEASE_RENEWAL).await;
+            let now = unix_now();
+            match self
+                .context
+                .database
+                .claim_meeting(meeting, holder, now, after(now, LEASE_TTL))
+                .await
+            {
+                Ok(true) => {}
+                Ok(false) => return,
+                // Nobody else can take it meanwhile: it is the same database.
+                Err(error) => {
+                    warn!(meeting.id = %meeting, "can't extend the lease of meeting {meeting}: {error}")
+                }
+            }
+        }
+    }
+
+    async fn take_steps(&self, meeting: &MeetingId, at: &mut Stage) -> Result<End, Error> {
+        loop {
+            let began = Instant::now();
+            let next = match *at {
+                Stage::Live => return Ok(End::NotOurs),
+                // The worker that was in the room does this itself; if it died, what it stored is what there is.
+                Stage::Ended => Some(Stage::Transcribed),
+                Stage::Transcribed => within(self.summarise(meeting)).await?,
+                Stage::Summarised => within(self.make_artifacts(meeting)).await?,
+                Stage::Rendered => return Ok(End::Rendered),
+            };
+            let Some(next) = next else {
+                return Ok(End::NotOurs);
+            };
+            if !self
+                .context
+                .database
+                .advance(meeting, *at, next, unix_now())
+                .await?
+            {
+                return Ok(End::NotOurs);
+            }
+            *at = next;
+            metrics::histogram!("lectern_stage_seconds", "stage" => next.as_str())
+                .record(began.elapsed().as_secs_f64());
+        }
+    }
+
+    /// The transcript as files, at once, and then the summary, which may take minutes.
+    async fn summarise(&self, meeting: &MeetingId) -> Result<Option<Stage>, Error> {
+        let Some(lecture) = self.context.database.lecture(meeting).await? else {
+            return Ok(None);
+        };
+        let lecture = Arc::new(lecture);
+        let files = {
+            let lecture = Arc::clone(&lecture);
+            compute(move || {
+                let formats = [ExportFormat::Txt, ExportFormat::Vtt, ExportFormat::Srt];
+                formats.map(|format| transcript(&lecture, None, format))
+            })
+            .await?
+        };
+        for file in files {
+            self.keep_file(meeting, file).await?;
+        }
+        if self.stored_summary(meeting).await?.is_none() {
+            let summary = self.summary_of(lecture).await?;
+            let json = serde_json::to_string(&summary).expect("a summary is strings and numbers");
+            let new = NewSummary {
+                title: Some(&summary.title),
+                language: summary.language.as_deref(),
+                json: &json,
+            };
+            self.context.database.store_summary(meeting, new).await?;
+        }
+        Ok(Some(Stage::Summarised))
+    }
+
+    async fn summary_of(&self, lecture: Arc<Lecture>) -> Result<Summary, Error> {
+        compute(move || extractive(&lecture)).await
+    }
+
+    /// What is stored, unless another version stored it in a form that this one can't read: then it is made anew.
+    async fn stored_summary(&self, meeting: &MeetingId) -> Result<Option<Summary>, Error> {
+        let json = self.context.database.summary(meeting).await?;
+        Ok(json.and_then(|json| serde_json::from_str(&json).ok()))
+    }
+
+    async fn make_artifacts(&self, meeting: &MeetingId) -> Result<Option<Stage>, Error> {
+        let Some(lecture) = self.context.database.lecture(meeting).await? else {
+            return Ok(None);
+        };
+        let stored = self.stored_summary(meeting).await?;
+        let (files, minutes) = compute(move || {
+            let summary = stored.unwrap_or_else(|| extractive(&lecture));
+            let summary_json = File {
+                kind: "summary.json".to_owned(),
+                media_type: "application/json",
+                bytes: serde_json::to_vec(&summary).expect("a summary is strings and numbers"),
+            };
+            let formats = [ExportFormat::Md, ExportFormat::Json];
+            let [markdown, json] = formats.map(|format| transcript(&lecture, Some(&summary), format));
+            (
+                [summary_json, markdown, json],
+                Minutes::compose(&lecture, &summary),
+            )
+        })
+        .await?;
+        for file in files {
+            self.keep_file(meeting, file).await?;
+        }
+        let bytes = self.renderer.render(&minutes).await?;
+        let pdf = File {
+            kind: "lecture.pdf".to_owned(),
+            media_type: "application/pdf",
+            bytes,
+        };
+        self.keep_file(meeting, pdf).await?;
+        Ok(Some(Stage::Rendered))
+    }
+
+    /// The object first: a row never names what isn't there.
+    async fn keep_file(&self, meeting: &MeetingId, file: File) -> Result<(), Error> {
+        let File {
+            kind,
+            media_type,
+            bytes,
+        } = file;
+        let key = object_key(meeting, &kind);
+        let length = bytes.len();
+        self.context.objects.put(&key, media_type, bytes).await?;
+        let artifact = Artifact {
+            kind,
+            key,
+            media_type: media_type.to_owned(),
+            bytes: u64::try_from(length).unwrap_or(u64::MAX),
+        };
+        Ok(self.context.database.store_artifact(meeting, &artifact).await?)
+    }
+
+    async fn failed(&self, meeting: &MeetingId, at: Stage, attempts: u32, error: &Error) {
+        metrics::counter!("lectern_stage_failures_total", "stage" => at.as_str()).increment(1);
+        let wait = retry_after(attempts);
+        error!(
+            meeting.id = %meeting, attempt = attempts + 1,
+            "meeting {meeting} stays {at}, to be tried again in {} s: {error}", wait.as_secs()
+        );
+        let reason: String = error.to_string().chars().take(REASON_CHARS_MAX).collect();
+        let retry_at = after(unix_now(), wait);
+        if let Err(error) = self.context.database.fail(meeting, at, &reason, retry_at).await {
+            // Its lease runs out, then it is tried again.
+            warn!(meeting.id = %meeting, "can't note why meeting {meeting} failed: {error}");
+        }
+    }
+}
+
+/// A file to be kept of a meeting.
+struct File {
+    kind: String,
+    media_type: &'static str,
+    bytes: Vec<u8>,
+}
+
+fn transcript(lecture: &Lecture, summary: Option<&Summary>, format: ExportFormat) -> File {
+    File {
+        kind: format!("transcript.{}", format.as_str()),
+        media_type: format.media_type(),
+        bytes: export(lecture, summary, format),
+    }
+}
+
+/// Runs what takes a while on a thread that no room waits for.
+async fn compute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    spawn_blocking(work)
+        .await
+        .map_err(|error| match error.try_into_panic() {
+            Ok(panic) => Error::Panicked(words_of(&*panic).to_owned()),
+            Err(error) => Error::Panicked(error.to_string()),
+        })
+}
+
+async fn within<T>(step: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    timeout(STEP_MAX, step).await.unwrap_or(Err(Error::StepTimeout {
+        seconds: STEP_MAX.as_secs(),
+    }))
+}
+
+/// How long to wait after a failure that `attempts` failures went before.
+fn retry_after(attempts: u32) -> Duration {
+    match attempts + 1 {
+        ATTEMPTS_MAX.. => RETRY_RARELY,
+        failures => RETRY_FIRST
+            .saturating_mul(2_u32.saturating_pow(failures - 1))
+            .min(RETRY_MAX),
+    }
+}
+
+fn after(now: UnixMillis, duration: Duration) -> UnixMillis {
+    UnixMillis(
+        now.0
+            .saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+
+    use lectern_pipelines::{
+        MediaTime, Participant, ParticipantIdentity, RoomName, RoomSid, Segment, SegmentId, TrackSid,
+    };
+    use lectern_storage::{Database, DatabaseConfig, MeetingOverview, Objects, ObjectsConfig, Writer};
+    use secrecy::SecretString;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::{CaptionForms, Config, LiveKit, ScreenShareAudio, Stt, Visibility};
+
+    /// A renderer that notes each run in the file `runs`, and fails while there is a file `broken`.
+    const RENDERER: &str = "cat > /dev/null\ncd \"$(dirname \"$0\")\"\necho run >> runs\n\
+        if [ -e broken ]; then echo 'out of ink' >&2; exit 1; fi\nprintf '%%PDF-'\n";
+
+    struct Bench {
+        folder: TempDir,
+        database: Database,
+    }
+
+    impl Bench {
+        async fn new() -> Self {
+            let folder = tempfile::tempdir().expect("a folder");
+            let program = folder.path().join("renderer");
+            fs::write(&program, format!("#!/bin/sh\n{RENDERER}")).expect("written");
+            fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("made executable");
+            let config = DatabaseConfig {
+                url: None,
+                direct_url: None,
+                data_dir: folder.path().to_owned(),
+                max_connections: 4,
+            };
+            let database = Database::open(&config).await.expect("SQLite opens");
+            database.migrate().await.expect("tables are made");
+            Self { folder, database }
+        }
+
+        fn worker(&self) -> Arc<Context> {
+            let folder = self.folder.path();
+            let objects = Objects::open(&ObjectsConfig {
+                folder: folder.join("objects"),
+                s3: None,
+            });
+            let (writer, _task) = Writer::start(self.database.clone());
+            let config = config(folder.join("renderer").as_path());
+            Arc::new(Context::new(config, self.database.clone(), writer, objects).expect("good settings"))
+        }
+
+        /// A meeting whose room is over.
+        async fn ended(&self, room: &str) -> MeetingId {
+            let now = unix_now();
+            let name = RoomName::parse(room).expect("a good name");
+            let sid = RoomSid::parse(format!("RM_{room}")).expect("a good SID");
+            let meeting = self
+                .database
+                .open_meeting(&name, &sid, now)
+                .await
+                .expect("opened")
+                .id;
+            let speaker = Participant {
+                identity: ParticipantIdentity::parse("ada").expect("a good identity"),
+                name: "Ada".to_owned(),
+            };
+            let segment = Segment {
+                id: SegmentId::parse("SG_1").expect("a good id"),
+                track: TrackSid::parse("TR_1").expect("a good SID"),
+                speaker,
+                start: MediaTime::from_millis(100),
+                end: MediaTime::from_millis(900),
+                text: "Lava is molten rock.".to_owned(),
+                language: Some("en".to_owned()),
+                words: Vec::new(),
+                is_final: true,
+                utterance: 0,
+            };
+            self.database
+                .store_segments(&meeting, &[segment])
+                .await
+                .expect("stored");
+            self.database
+                .advance(&meeting, Stage::Live, Stage::Ended, now)
+                .await
+                .expect("ended");
+            meeting
+        }
+
+        async fn overview(&self, meeting: &MeetingId) -> MeetingOverview {
+            self.database
+                .meeting(meeting)
+                .await
+                .expect("read")
+                .expect("there")
+        }
+
+        async fn until(
+            &self,
+            meeting: &MeetingId,
+            what: impl Fn(&MeetingOverview) -> bool,
+        ) -> MeetingOverview {
+            for _ in 0..1500 {
+                let overview = self.overview(meeting).await;
+                if what(&overview) {
+                    return overview;
+                }
+                sleep(Duration::from_millis(10)).await;
+            }
+            panic!("never came: {:?}", self.overview(meeting).await);
+        }
+
+        fn renderings(&self) -> usize {
+            fs::read_to_string(self.folder.path().join("runs")).map_or(0, |runs| runs.lines().count())
+        }
+    }
+
+    fn config(render_program: &Path) -> Config {
+        Config {
+            livekit: LiveKit {
+                url: "ws://127.0.0.1:1".to_owned(),
+                api_key: "key".to_owned(),
+                api_secret: SecretString::from("secret"),
+            },
+            agent_name: String::new(),
+            rooms_max: 1,
+            drain: Duration::ZERO,
+            visibility: Visibility::Hidden,
+            screen_share_audio: ScreenShareAudio::Ignored,
+            caption_forms: CaptionForms {
+                text_streams: true,
+                transcription_packets: true,
+                data_packets: true,
+            },
+            stt: Stt {
+                base_url: "http://127.0.0.1:1".to_owned(),
+                api_key: None,
+                model: "m".to_owned(),
+                language: "en".to_owned(),
+                endpointing_ms: 300,
+                keyterms: Vec::new(),
+                sockets_max: 1,
+            },
+            llm: None,
+            render_program: render_program.to_owned(),
+        }
+    }
+
+    #[tokio::test]
+    async fn meeting_that_ended_comes_to_its_artifacts() {
+        let bench = Bench::new().await;
+        let meeting = bench.ended("volcanoes").await;
+        let (context, stop) = (bench.worker(), CancellationToken::new());
+        let running = tokio::spawn(run(Arc::clone(&context), stop.clone()));
+        let overview = bench
+            .until(&meeting, |overview| overview.stage == Stage::Rendered)
+            .await;
+        stop.cancel();
+        running.await.expect("ends");
+
+        assert_eq!(overview.title.as_deref(), Some("Lava is molten rock"));
+        let artifacts = bench.database.artifacts(&meeting).await.expect("listed");
+        let kinds: Vec<&str> = artifacts.iter().map(|artifact| artifact.kind.as_str()).collect();
+        let wanted = [
+            "lecture.pdf",
+            "summary.json",
+            "transcript.json",
+            "transcript.md",
+            "transcript.srt",
+            "transcript.txt",
+            "transcript.vtt",
+        ];
+        assert_eq!(kinds, wanted);
+        for artifact in artifacts {
+            let bytes = context
+                .objects
+                .get(&artifact.key)
+                .await
+                .expect("read")
+                .expect("there");
+            assert_eq!(artifact.bytes, u64::try_from(bytes.len()).expect("small"));
+            assert!(artifact.bytes > 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn failure_keeps_its_reason_and_holds_up_no_other() {
+        let bench = Bench::new().await;
+        fs::write(bench.folder.path().join("broken"), "").expect("written");
+        let broken = bench.ended("broken").await;
+        let (context, stop) = (bench.worker(), CancellationToken::new());
+        let running = tokio::spawn(run(Arc::clone(&context), stop.clone()));
+        let overview = bench.until(&broken, |overview| overview.failure.is_some()).await;
+        assert_eq!(overview.stage, Stage::Summarised);
+        assert!(overview.failure.expect("just seen").contains("out of ink"));
+
+        fs::remove_file(bench.folder.path().join("broken")).expect("removed");
+        let healthy = bench.ended("healthy").await;
+        context.stages_wake.notify_one();
+        bench
+            .until(&healthy, |overview| overview.stage == Stage::Rendered)
+            .await;
+        let healed = bench
+            .until(&broken, |overview| overview.stage == Stage::Rendered)
+            .await;
+        assert_eq!(healed.failure, None);
+        stop.cancel();
+        running.await.expect("ends");
+    }
+
+    #[tokio::test]
+    async fn every_meeting_is_rendered_once_however_many_workers_there_are() {
+        let bench = Bench::new().await;
+        let mut meetings = Vec::new();
+        for room in 0..6 {
+            meetings.push(bench.ended(&format!("room{room}")).await);
+        }
+        let stop = CancellationToken::new();
+        let workers: Vec<_> = (0..3)
+            .map(|_| tokio::spawn(run(bench.worker(), stop.clone())))
+            .collect();
+        for meeting in &meetings {
+            bench
+                .until(meeting, |overview| overview.stage == Stage::Rendered)
+                .await;
+        }
+        stop.cancel();
+        for worker in workers {
+            worker.await.expect("ends");
+        }
+        assert_eq!(bench.renderings(), meetings.len());
+    }
+
+    #[tokio::test]
+    async fn meeting_that_ended_just_before_the_stop_is_still_rendered() {
+        let bench = Bench::new().await;
+        let meeting = bench.ended("late").await;
+        let stop = CancellationToken::new();
+        stop.cancel();
+        run(bench.worker(), stop).await;
+        assert_eq!(bench.overview(&meeting).await.stage, Stage::Rendered);
+    }
+
+    #[tokio::test]
+    async fn meeting_that_another_worker_holds_is_left_alone() {
+        let bench = Bench::new().await;
+        let meeting = bench.ended("held").await;
+        let now = unix_now();
+        let until = after(now, Duration::from_secs(60));
+        assert!(
+            bench
+                .database
+                .claim_meeting(&meeting, "another", now, until)
+                .await
+                .expect("claimed")
+        );
+        let stop = CancellationToken::new();
+        stop.cancel();
+        run(bench.worker(), stop).await;
+        assert_eq!(bench.overview(&meeting).await.stage, Stage::Ended);
+    }
+
+    #[test]
+    fn waits_double_and_then_stay_rare() {
+        let waits: Vec<u64> = (0..9).map(|attempts| retry_after(attempts).as_secs()).collect();
+        assert_eq!(waits, [2, 4, 8, 16, 32, 64, 128, 3600, 3600]);
+    }
+}
