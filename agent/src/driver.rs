@@ -20,7 +20,7 @@ use tracing::{debug, error, info, warn};
 use lectern_pipelines::{
     Caption, ConnectionId, Event as CoreEvent, GateSettings, Health, HealthState, MediaTime, Meeting,
     MeetingId, ModelImprovement, Output, RoomName, RoomSid, SegmentId, Settings, Stage, SttEnd, SttSettings,
-    UnixMillis,
+    TrackClock, UnixMillis,
 };
 use lectern_storage::{MeetingWriter, NotTaken, OpenedMeeting, Receipt, Record};
 
@@ -287,6 +287,7 @@ impl Driver {
                     track,
                     sid: &sid,
                     speaker: &speaker,
+                    clock: TrackClock::Arrival,
                 });
             }
             RoomEvent::TrackEnded { track } => self.feed(CoreEvent::TrackEnded { track }),
@@ -399,7 +400,9 @@ impl Driver {
                         .open(connection, &path_and_query, self.news_sender.clone());
                 self.sockets.insert(connection, socket);
             }
-            Output::SendAudio { connection, bytes } => {
+            Output::SendAudio {
+                connection, bytes, ..
+            } => {
                 let sent_ms = bytes.len() / BYTES_PER_MS;
                 self.metrics.audio_sent_ms.increment(sent_ms as u64);
                 self.send(connection, |socket| socket.send_audio(bytes));

@@ -488,7 +488,7 @@ async fn watch(mut events: mpsc::UnboundedReceiver<RoomEvent>, seen: mpsc::Unbou
                 participant_identity,
             } if topic == "lk.transcription" => {
                 let Some(reader) = reader.take() else { continue };
-                let attributes = reader.info().attributes.clone();
+                let attributes = reader.info().attributes().clone();
                 let text = reader.read_all().await.expect("a whole stream");
                 let caption = Seen {
                     form: Form::Stream,

@@ -11,7 +11,6 @@ use std::{
 
 use livekit::{
     DisconnectReason, Room as Connection, RoomEvent as SdkEvent, RoomOptions,
-    participant::ParticipantKind,
     prelude::{Participant as AnyParticipant, RemoteParticipant, RemoteTrack, RemoteTrackPublication},
 };
 use secrecy::{ExposeSecret, SecretString};
