@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use lectern_pipelines::SttSettings;
 use secrecy::SecretString;
 
 /// All settings of a worker.
@@ -76,16 +77,10 @@ pub struct Stt {
     pub base_url: String,
     /// Absent for our own recogniser.
     pub api_key: Option<SecretString>,
-    /// The recogniser's model.
-    pub model: String,
-    /// A BCP 47 tag, or `multi`.
-    pub language: String,
-    /// Silence that ends a phrase.
-    pub endpointing_ms: u32,
-    /// Words to listen for.
-    pub keyterms: Vec<String>,
     /// Sockets open at once in this process.
     pub sockets_max: u32,
+    /// What it is asked for.
+    pub settings: SttSettings,
 }
 
 /// An OpenAI-compatible language model.

@@ -19,7 +19,7 @@ use tracing::{debug, error, info, warn};
 
 use lectern_pipelines::{
     Caption, ConnectionId, Event as CoreEvent, GateSettings, Health, HealthState, MediaTime, Meeting,
-    MeetingId, ModelImprovement, Output, RoomName, RoomSid, SegmentId, Settings, Stage, SttEnd, SttSettings,
+    MeetingId, Output, RoomName, RoomSid, SegmentId, Settings, Stage, SttEnd,
     TrackClock, UnixMillis,
 };
 use lectern_storage::{MeetingWriter, NotTaken, OpenedMeeting, Receipt, Record};
@@ -640,24 +640,13 @@ where
 }
 
 fn settings_of(stt: &Stt) -> Settings {
-    let endpointing = Duration::from_millis(stt.endpointing_ms.into());
     Settings {
         run: uuid::Uuid::now_v7().simple().to_string(),
-        gate: GateSettings::for_endpointing(endpointing),
-        stt: SttSettings {
-            model: Some(stt.model.clone()).filter(|model| !model.is_empty()),
-            language: Some(stt.language.clone()).filter(|language| !language.is_empty()),
-            endpointing,
-            keyterms: stt.keyterms.clone(),
-            model_improvement: ModelImprovement::OptOut,
-            catch_up_rate: CATCH_UP_RATE,
-        },
+        gate: GateSettings::for_endpointing(stt.settings.endpointing),
+        stt: stt.settings.clone(),
         last_finals: LAST_FINALS,
     }
 }
-
-/// What Deepgram accepts.
-const CATCH_UP_RATE: f64 = 1.25;
 
 /// A meeting's time, which goes on evenly whatever is done to the computer's calendar.
 #[derive(Debug, Clone, Copy)]

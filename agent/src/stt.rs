@@ -501,11 +501,8 @@ mod tests {
         Recogniser::new(&Stt {
             base_url: url.to_owned(),
             api_key: Some(SecretString::from("key-of-tests")),
-            model: String::new(),
-            language: String::new(),
-            endpointing_ms: 0,
-            keyterms: Vec::new(),
             sockets_max,
+            settings: lectern_pipelines::SttSettings::with_endpointing(Duration::from_millis(300)),
         })
         .expect("a good configuration")
     }

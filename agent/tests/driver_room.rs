@@ -12,7 +12,7 @@ use std::{
 
 use futures_util::{SinkExt, StreamExt};
 use lectern_agent::{CaptionForms, Config, Context, LiveKit, ScreenShareAudio, Stt, Visibility};
-use lectern_pipelines::{RoomName, Stage};
+use lectern_pipelines::{RoomName, Stage, SttSettings};
 use lectern_storage::{Database, DatabaseConfig, Objects, ObjectsConfig, Writer};
 use livekit::{
     Room, RoomEvent, RoomOptions, StreamReader,
@@ -267,11 +267,8 @@ fn config(server: &Server, recogniser: &Recogniser, agent_name: &str) -> Config 
         stt: Stt {
             base_url: recogniser.url.clone(),
             api_key: Some(SecretString::from("key")),
-            model: "nova-3".to_owned(),
-            language: "en".to_owned(),
-            endpointing_ms: 300,
-            keyterms: Vec::new(),
             sockets_max: 16,
+            settings: SttSettings::with_endpointing(Duration::from_millis(300)),
         },
         llm: None,
         render_program: PathBuf::from("/bin/false"),

@@ -36,7 +36,7 @@ pub use minutes::{ActionNotes, Attendee, ChapterNotes, Entry, Line, Minutes, Pag
 pub use resample::Resampler;
 pub use segment::{Gap, GapReason, Participant, Segment, Word};
 pub use stage::Stage;
-pub use stt::{ModelImprovement, SttSettings};
+pub use stt::{DEEPGRAM_CATCH_UP_RATE, ModelImprovement, SttSettings};
 pub use summary::{
     ActionItem, Chapter, CitedLine, KeyTerm, Message, Prompt, PromptFailure, PromptId, ReplyForm, Role, Summary,
     SummaryError, SummaryPlanner, SummarySettings, SummarySource, TOKEN_BUDGET_MIN, extractive,

@@ -5,5 +5,5 @@ mod pending;
 mod session;
 mod timeline;
 
-pub use codec::{ModelImprovement, SttSettings};
+pub use codec::{DEEPGRAM_CATCH_UP_RATE, ModelImprovement, SttSettings};
 pub(crate) use session::{Session, SessionOutput, Speech, SpeechEvent};

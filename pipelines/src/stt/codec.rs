@@ -23,6 +23,23 @@ pub struct SttSettings {
     pub catch_up_rate: f64,
 }
 
+impl SttSettings {
+    /// Asks for nothing in particular, as Deepgram's own service is asked.
+    pub fn with_endpointing(endpointing: Duration) -> Self {
+        Self {
+            model: None,
+            language: None,
+            endpointing,
+            keyterms: Vec::new(),
+            model_improvement: ModelImprovement::OptOut,
+            catch_up_rate: DEEPGRAM_CATCH_UP_RATE,
+        }
+    }
+}
+
+/// What Deepgram takes of audio that had to wait, as a multiple of real time.
+pub const DEEPGRAM_CATCH_UP_RATE: f64 = 1.25;
+
 /// Whether the recogniser's owner may train on the audio.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ModelImprovement {
