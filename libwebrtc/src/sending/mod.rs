@@ -313,8 +313,9 @@ const BITRATE: i32 = 32_000;
 /// What Opus can do, in bits per second.
 const BITRATE_RANGE: (i32, i32) = (6_000, 510_000);
 
-/// How hard the encoder tries, of 10.
-const COMPLEXITY: i32 = 5;
+/// How hard the encoder tries, of 10. Below 7 it does not look at the signal well enough to tell a steady sound from
+/// silence, which DTX would then leave out.
+const COMPLEXITY: i32 = 9;
 
 /// How many packets the encoder reckons are lost: what it adds of the last packet to each.
 const EXPECTED_LOSS_PERCENT: i32 = 10;
