@@ -1,0 +1,126 @@
+//! Whether the process lives, and whether it can do its work.
+
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use axum::{
+    Json,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use futures_util::future::join_all;
+use serde::Serialize;
+use serde_json::json;
+use tokio::{sync::watch, time::timeout};
+
+use lectern_storage::Database;
+
+use crate::{ApiError, ErrorCode, Service};
+
+/// The answer of a [`Check`]: nothing, or why something is not right.
+pub type CheckFuture = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+
+/// Something that must be right for us to do our work.
+pub struct Check {
+    name: &'static str,
+    ask: Box<dyn Fn() -> CheckFuture + Send + Sync>,
+}
+
+impl Check {
+    /// A check by that name. `ask` says why something is not right; what it says is shown to anybody who asks.
+    pub fn new<F>(name: &'static str, ask: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        Self {
+            name,
+            ask: Box::new(move || Box::pin(ask())),
+        }
+    }
+
+    /// Whether the database answers. Its own words stay in the log: they may name hosts.
+    pub fn database(database: Database) -> Self {
+        Self::new("database", move || {
+            let database = database.clone();
+            async move {
+                database.ping().await.map_err(|error| {
+                    tracing::warn!("not ready: {error}");
+                    "the database does not answer".to_owned()
+                })
+            }
+        })
+    }
+
+    /// Whether LiveKit knows the worker of this process.
+    pub fn registered(registered: watch::Receiver<bool>) -> Self {
+        Self::new("livekit", move || {
+            let is_registered = *registered.borrow();
+            async move {
+                is_registered
+                    .then_some(())
+                    .ok_or_else(|| "the worker is not registered with LiveKit; the log says why".to_owned())
+            }
+        })
+    }
+
+    async fn run(&self) -> Outcome {
+        let asked = timeout(CHECK_TIMEOUT, (self.ask)()).await;
+        let reason = match asked {
+            Ok(Ok(())) => None,
+            Ok(Err(reason)) => Some(reason),
+            Err(_) => Some(format!("no answer within {} s", CHECK_TIMEOUT.as_secs())),
+        };
+        Outcome {
+            name: self.name,
+            ok: reason.is_none(),
+            reason,
+        }
+    }
+}
+
+impl fmt::Debug for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Check").field(&self.name).finish()
+    }
+}
+
+/// Whoever asks for our readiness gives up soon.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+
+#[derive(Serialize)]
+struct Outcome {
+    name: &'static str,
+    ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// `GET /health`: as the systems that we replace answer it.
+pub(crate) async fn health() -> Json<serde_json::Value> {
+    Json(json!({ "ok": true }))
+}
+
+/// `GET /healthz`: the process lives.
+pub(crate) async fn alive() -> &'static str {
+    "ok"
+}
+
+/// `GET /readyz`: everything that is needed is there, or 503 and what isn't.
+pub(crate) async fn ready(State(service): State<Arc<Service>>) -> Response {
+    let checks = join_all(service.checks.iter().map(Check::run)).await;
+    let wrong: Vec<&str> = checks
+        .iter()
+        .filter_map(|check| check.reason.as_deref())
+        .collect();
+    if wrong.is_empty() {
+        return (StatusCode::OK, Json(json!({ "ok": true, "checks": checks }))).into_response();
+    }
+    let message = wrong.join("; ");
+    let details = Some(json!({ "checks": checks }));
+    ApiError {
+        code: ErrorCode::NotReady,
+        message,
+        details,
+    }
+    .into_response()
+}
