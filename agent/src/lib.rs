@@ -8,6 +8,7 @@ mod config;
 mod cover;
 mod driver;
 mod error;
+mod llm;
 mod reconcile;
 mod room;
 mod rooms;

@@ -27,16 +27,13 @@ use lectern_pipelines::{
 use lectern_storage::{Artifact, NewSummary, PendingMeeting, object_key};
 
 use self::render::Renderer;
-use crate::{Context, Error, cover::unix_now, rooms::words_of};
+use crate::{Context, Error, cover::unix_now, llm::LanguageModel, rooms::words_of};
 
 /// Brings meetings that are over to their artifacts, until `stop`; then finishes those it has begun.
 ///
 /// Looks for work every second, and at once when [`Context::stages_wake`] is told.
 pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
-    let stages = Arc::new(Stages {
-        renderer: Renderer::new(context.config.render_program.clone()),
-        context,
-    });
+    let stages = Arc::new(Stages::new(context));
     let mut working = JoinSet::new();
     let mut poll = interval(POLL_INTERVAL);
     poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -75,8 +72,6 @@ const LEASE_RENEWAL: Duration = Duration::from_secs(3);
 const STEP_MAX: Duration = Duration::from_secs(20 * 60);
 /// The wait after the first failure; it doubles.
 const RETRY_FIRST: Duration = Duration::from_secs(2);
-/// The longest wait between attempts, as long as they are few.
-const RETRY_MAX: Duration = Duration::from_secs(5 * 60);
 /// What failed so often needs somebody to look at it: `lectern doctor` shows its reason.
 const ATTEMPTS_MAX: u32 = 8;
 /// From then on it is tried so often, in case somebody did.
@@ -87,6 +82,7 @@ const REASON_CHARS_MAX: usize = 500;
 struct Stages {
     context: Arc<Context>,
     renderer: Renderer,
+    model: Option<LanguageModel>,
 }
 
 /// How the work on a meeting ended.
@@ -98,6 +94,24 @@ enum End {
 }
 
 impl Stages {
+    fn new(context: Arc<Context>) -> Self {
+        let model = context
+            .config
+            .llm
+            .as_ref()
+            .map(LanguageModel::new)
+            .transpose()
+            .unwrap_or_else(|error| {
+                error!("summaries are built-in ones: {error}");
+                None
+            });
+        Self {
+            renderer: Renderer::new(context.config.render_program.clone()),
+            context,
+            model,
+        }
+    }
+
     async fn claim(&self, holder: &str, limit: usize) -> Vec<PendingMeeting> {
         let limit = u32::try_from(limit).unwrap_or(0);
         if limit == 0 {
@@ -228,7 +242,18 @@ impl Stages {
         Ok(Some(Stage::Summarised))
     }
 
+    /// By the language model if there is one; what says nothing needs none. A model that fails leaves the built-in
+    /// summary, which says that it is one: pages come in any case.
     async fn summary_of(&self, lecture: Arc<Lecture>) -> Result<Summary, Error> {
+        if let Some(model) = self.model.as_ref().filter(|_| !lecture.segments.is_empty()) {
+            match model.summarise(&lecture).await {
+                Ok(summary) => return Ok(summary),
+                Err(error) => {
+                    metrics::counter!("lectern_summary_fallbacks_total").increment(1);
+                    warn!(meeting.id = %lecture.meeting, "meeting {} gets the built-in summary: {error}", lecture.meeting);
+                }
+            }
+        }
         compute(move || extractive(&lecture)).await
     }
 
@@ -341,9 +366,7 @@ async fn within<T>(step: impl Future<Output = Result<T, Error>>) -> Result<T, Er
 fn retry_after(attempts: u32) -> Duration {
     match attempts + 1 {
         ATTEMPTS_MAX.. => RETRY_RARELY,
-        failures => RETRY_FIRST
-            .saturating_mul(2_u32.saturating_pow(failures - 1))
-            .min(RETRY_MAX),
+        failures => RETRY_FIRST.saturating_mul(2_u32.saturating_pow(failures - 1)),
     }
 }
 
@@ -491,11 +514,8 @@ mod tests {
             stt: Stt {
                 base_url: "http://127.0.0.1:1".to_owned(),
                 api_key: None,
-                model: "m".to_owned(),
-                language: "en".to_owned(),
-                endpointing_ms: 300,
-                keyterms: Vec::new(),
                 sockets_max: 1,
+                settings: lectern_pipelines::SttSettings::with_endpointing(Duration::from_millis(300)),
             },
             llm: None,
             render_program: render_program.to_owned(),
