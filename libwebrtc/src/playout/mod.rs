@@ -233,14 +233,20 @@ impl Chain {
             self.conceal_packet(self.packet_ticks, hear);
             left -= self.packet_ticks;
         }
-        let samples = self.timeline.to_samples(left) as usize * self.channels;
+        // Opus makes up whole quarters of 10 ms; what is left over is too short to be heard.
+        let whole = left / FEC_TICKS * FEC_TICKS;
+        self.silence(self.timeline.to_samples(left - whole), hear);
+        if whole == 0 {
+            return;
+        }
+        let samples = self.timeline.to_samples(whole) as usize * self.channels;
         let samples = samples.min(self.decoded.len());
         match self.decoder.decode(next, &mut self.decoded[..samples], true) {
             Ok(samples) => {
                 self.figures.samples_concealed += samples as u64;
                 self.hand_out(samples, hear);
             }
-            Err(_) => self.conceal_packet(left, hear),
+            Err(_) => self.conceal_packet(whole, hear),
         }
     }
 
@@ -303,6 +309,9 @@ const TICKS_PER_MS: u64 = 48;
 
 /// How long a hole is made up for by going on as before; what is longer sounds worse than silence.
 const CONCEALED_TICKS_MAX: u64 = 120 * TICKS_PER_MS;
+
+/// The shortest piece Opus makes up.
+const FEC_TICKS: u64 = 120;
 
 static SILENCE: [i16; 960] = [0; 960];
 

@@ -11,6 +11,8 @@ use crate::{RtcError, audio_frame::AudioFrame};
 #[derive(Default)]
 pub(crate) struct Sinks {
     sinks: Mutex<Vec<Arc<Sink>>>,
+    // What became of the last stream that is gone, for whoever asks after it.
+    past: Mutex<Figures>,
 }
 
 /// One stream.
@@ -34,7 +36,11 @@ impl Sinks {
     }
 
     pub(crate) fn remove(&self, sink: &Arc<Sink>) {
-        self.sinks.lock().retain(|other| !Arc::ptr_eq(other, sink));
+        let mut sinks = self.sinks.lock();
+        if let Some(index) = sinks.iter().position(|other| Arc::ptr_eq(other, sink)) {
+            sinks.remove(index);
+            *self.past.lock() = sink.chain.lock().figures();
+        }
     }
 
     /// Gives a packet to every stream. A track that is turned off is heard as silence.
@@ -74,11 +80,12 @@ impl Sinks {
     /// Ends all streams, after what they have not taken yet.
     pub(crate) fn close(&self) {
         for sink in self.sinks.lock().drain(..) {
+            *self.past.lock() = sink.chain.lock().figures();
             sink.queue.close();
         }
     }
 
-    /// What became of the track, as the first of its streams hears it.
+    /// What became of the track, as the first of its streams hears it, or the last one heard it.
     pub(crate) fn figures(&self) -> Figures {
         self.sinks
             .lock()
