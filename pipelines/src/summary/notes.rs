@@ -1,6 +1,6 @@
 //! What a model has noted so far, and the summary that comes of it.
 
-use std::collections::BTreeSet;
+use std::{cmp::Reverse, collections::BTreeSet};
 
 use super::{
     model::{ActionItem, Chapter, CitedLine, KeyTerm, Summary, SummarySource},
@@ -202,8 +202,7 @@ impl Notes {
             .take()
             .or_else(first_chapter)
             .unwrap_or_else(|| self.room.clone());
-        self.key_terms
-            .sort_by(|left, right| right.2.len().cmp(&left.2.len()));
+        self.key_terms.sort_by_key(|(_, _, cited)| Reverse(cited.len()));
         self.key_terms.truncate(KEY_TERMS_MAX);
         self.action_items.sort_by_key(|item| item.2.first().copied());
         self.action_items.truncate(ACTION_ITEMS_MAX);
