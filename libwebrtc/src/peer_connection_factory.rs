@@ -99,7 +99,6 @@ impl PeerConnectionFactory {
     }
 
     /// The same as the default; shortcuts of the handshakes are declined, which both sides allow for.
-    #[expect(clippy::fn_params_excessive_bools, reason = "the SDK calls it so")]
     pub fn with_options(_zero_playout_delay: bool, _enable_warp: bool) -> Self {
         Self {}
     }
