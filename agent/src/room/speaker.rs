@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use livekit::{
-    Room as Connection, RoomEvent as SdkEvent, RoomOptions,
+    Room as Connection, RoomEvent as SdkEvent, RoomOptions, StreamReader,
     options::TrackPublishOptions,
     track::{LocalAudioTrack, LocalTrack, TrackSource},
     webrtc::{
@@ -114,6 +114,19 @@ pub fn participant_token(
     Ok(token.to_jwt()?.into())
 }
 
+/// A link by which a browser joins the room, through LiveKit's own meeting page.
+pub fn join_url(
+    livekit: &LiveKit,
+    room: &RoomName,
+    identity: &ParticipantIdentity,
+    name: &str,
+) -> Result<String, Error> {
+    let token = participant_token(livekit, room, identity, name)?;
+    // Neither a websocket's URL nor a token has characters that a query would have to escape but these.
+    let url = livekit.url.replace('%', "%25").replace('&', "%26").replace('+', "%2B").replace('#', "%23");
+    Ok(format!("https://meet.livekit.io/custom?liveKitUrl={url}&token={}", token.expose_secret()))
+}
+
 async fn read_captions(
     mut events: mpsc::UnboundedReceiver<SdkEvent>,
     captions: mpsc::UnboundedSender<HeardCaption>,
@@ -124,7 +137,7 @@ async fn read_captions(
             continue;
         }
         let Some(reader) = reader.take() else { continue };
-        let attributes = reader.info().attributes.clone();
+        let attributes = reader.info().attributes().clone();
         // One after the other, as they were sent.
         let Ok(text) = reader.read_all().await else { continue };
         let Some(segment) = attributes.get("lk.segment_id").and_then(|id| SegmentId::parse(id).ok()) else { continue };
