@@ -8,6 +8,7 @@ mod config;
 mod cover;
 mod driver;
 mod error;
+mod link;
 mod llm;
 mod reconcile;
 mod room;

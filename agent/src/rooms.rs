@@ -76,6 +76,8 @@ const RETRY_FIRST: Duration = Duration::from_millis(200);
 const RETRY_MAX: Duration = Duration::from_secs(30);
 /// Whoever lasted so long has not failed to start.
 const RAN_WELL: Duration = Duration::from_secs(30);
+/// Whoever comes to ask for us makes a dispatch, and LiveKit tells us of it.
+const ASKS_FOR_OTHERS: Duration = Duration::from_secs(30);
 /// A room that has ended may be listed for a moment still, and joining it would make it anew.
 const AFTER_THE_END: Duration = Duration::from_secs(3);
 
@@ -199,7 +201,8 @@ impl Rooms {
         let delay = match outcome {
             Outcome::Ended => AFTER_THE_END,
             Outcome::HandedBack => Duration::ZERO,
-            Outcome::Interrupted(_) | Outcome::Failed(_) | Outcome::Taken | Outcome::NotOurs => {
+            Outcome::NotOurs => ASKS_FOR_OTHERS,
+            Outcome::Interrupted(_) | Outcome::Failed(_) | Outcome::Taken => {
                 let retry = self
                     .retries
                     .entry(room.clone())

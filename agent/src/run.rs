@@ -15,7 +15,7 @@ use tokio::{
     time::{Interval, MissedTickBehavior, interval, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use lectern_pipelines::{MeetingId, RoomName, Stage, UnixMillis};
 use lectern_storage::CONTINUES_WITHIN;
@@ -23,11 +23,14 @@ use lectern_storage::CONTINUES_WITHIN;
 use crate::{
     Context, Error,
     cover::{Entry, cover, lease_times, unix_now},
-    reconcile::{Absence, Action, Depth, KnownRooms, LEFT_TO_DISPATCH, Observation, Standpoint, observe, plan},
+    link::Link,
+    reconcile::{
+        Absence, Action, Depth, KnownRooms, LEFT_TO_DISPATCH, Observation, Standpoint, observe, plan,
+    },
     rooms::{Finished, Outcome, Rooms},
     server::{ListedRoom, Server},
     stages,
-    worker::{self, Answer, Capacity, Command, Intake, JobProgress, Link, Registration},
+    worker::{self, Answer, Capacity, Command, Intake, JobProgress, Registration},
 };
 
 /// Works until `shutdown`: registers with LiveKit, takes rooms, and brings meetings to their artifacts.
@@ -123,7 +126,9 @@ enum Chore {
 }
 
 /// Leases are extended and checked so often: much more often than they run out.
-const TICK: Duration = Duration::from_secs(1);
+const TICK: Duration = Duration::from_millis(500);
+/// Time for whatever made them fail to pass.
+const STAGES_RESTART: Duration = Duration::from_secs(1);
 /// LiveKit is asked for its rooms at least so often.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// The recogniser's last words, the last commit, the goodbye.
@@ -224,8 +229,14 @@ impl Agent {
                 }
                 self.link.tell(Command::Answer(job, answer));
             }
-            worker::Event::Assigned { job, room, url, token } => {
-                let progress = match self.start_room(room, Some(job.clone()), Entry::Assigned { url, token }) {
+            worker::Event::Assigned {
+                job,
+                room,
+                url,
+                token,
+            } => {
+                let progress = match self.start_room(room, Some(job.clone()), Entry::Assigned { url, token })
+                {
                     Ok(()) => JobProgress::Running,
                     Err(_) => JobProgress::Done,
                 };
@@ -243,7 +254,9 @@ impl Agent {
     ) -> Result<(), crate::rooms::AlreadyRunning> {
         let (context, server) = (Arc::clone(&self.context), Arc::clone(&self.server));
         let name = room.name.clone();
-        self.rooms.start(&name, job, Instant::now(), |stop| cover(context, server, room, entry, stop))
+        self.rooms.start(&name, job, Instant::now(), |stop| {
+            cover(context, server, room, entry, stop)
+        })
     }
 
     fn finished(&mut self, finished: Finished) {
@@ -252,7 +265,7 @@ impl Agent {
             Outcome::Ended => info!(room.name = %room, "room {room} is over"),
             Outcome::HandedBack => info!(room.name = %room, "room {room} is left to other workers"),
             Outcome::Taken => info!(room.name = %room, "another worker is in room {room}"),
-            Outcome::NotOurs => info!(room.name = %room, "room {room} is gone, or asks for other agents"),
+            Outcome::NotOurs => debug!(room.name = %room, "room {room} is gone, or asks for other agents"),
             Outcome::Interrupted(reason) => {
                 warn!(room.name = %room, "room {room} was interrupted: {reason}");
                 self.shaken = Some(Instant::now());
@@ -272,7 +285,8 @@ impl Agent {
         if self.extending == Busy::No {
             self.extending = Busy::Yes;
             let context = Arc::clone(&self.context);
-            self.chores.spawn(async move { Chore::Extended(context.held.extend(&context).await) });
+            self.chores
+                .spawn(async move { Chore::Extended(context.held.extend(&context).await) });
         }
         self.look(Depth::Leases);
     }
@@ -287,7 +301,9 @@ impl Agent {
         }
         if self.looking == Busy::Yes {
             // What is being looked at may be older than the reason to look.
-            return if depth == Depth::Rooms { self.look_soon(Instant::now() + TICK / 4) };
+            return if depth == Depth::Rooms {
+                self.look_soon(Instant::now() + TICK / 2)
+            };
         }
         self.looking = Busy::Yes;
         let (context, server) = (Arc::clone(&self.context), Arc::clone(&self.server));
@@ -357,11 +373,16 @@ impl Agent {
     fn perform(&mut self, action: Action) {
         match action {
             Action::Join(room) if self.takes_more() => {
-                info!(room.name = %room.name, "room {} has no agent", room.name);
-                self.start_room(room, None, Entry::Unasked).expect("the plan leaves our own rooms alone");
+                debug!(room.name = %room.name, "room {} has no agent", room.name);
+                self.start_room(room, None, Entry::Unasked)
+                    .expect("the plan leaves our own rooms alone");
             }
             Action::Join(_) => {}
-            Action::End { meeting, room, last_seen_at } => {
+            Action::End {
+                meeting,
+                room,
+                last_seen_at,
+            } => {
                 info!(room.name = %room, meeting.id = %meeting, "room {room} is gone: meeting {meeting} is over");
                 let context = Arc::clone(&self.context);
                 self.chores.spawn(async move {
@@ -408,16 +429,28 @@ impl Agent {
 
     fn publish_capacity(&self) {
         let rooms = self.rooms.count(Instant::now());
-        let intake = if self.phase == Phase::Working { Intake::Open } else { Intake::Draining };
-        let capacity = Capacity { rooms, rooms_max: self.context.config.rooms_max, intake };
-        self.capacity.send_if_modified(|present| std::mem::replace(present, capacity) != capacity);
+        let intake = if self.phase == Phase::Working {
+            Intake::Open
+        } else {
+            Intake::Draining
+        };
+        let capacity = Capacity {
+            rooms,
+            rooms_max: self.context.config.rooms_max,
+            intake,
+        };
+        self.capacity
+            .send_if_modified(|present| std::mem::replace(present, capacity) != capacity);
         metrics::gauge!("lectern_rooms").set(rooms);
     }
 
     fn drain(&mut self) {
         if self.phase == Phase::Working {
             let (rooms, drain) = (self.rooms.running(), self.context.config.drain);
-            info!("stopping: no room is taken any more, {rooms} may go on for {} s", drain.as_secs());
+            info!(
+                "stopping: no room is taken any more, {rooms} may go on for {} s",
+                drain.as_secs()
+            );
             self.phase = Phase::Draining(Instant::now() + drain);
         }
     }
@@ -425,12 +458,18 @@ impl Agent {
     fn hand_back(&mut self) {
         match self.phase {
             Phase::Working | Phase::Draining(_) => {
-                info!("stopping: {} rooms are left to other workers", self.rooms.running());
+                info!(
+                    "stopping: {} rooms are left to other workers",
+                    self.rooms.running()
+                );
                 self.rooms.stop_all();
                 self.phase = Phase::HandingBack(Instant::now() + HAND_BACK_MAX);
             }
             Phase::HandingBack(_) | Phase::Done => {
-                warn!("{} rooms did not stop in time; their leases run out by themselves", self.rooms.running());
+                warn!(
+                    "{} rooms did not stop in time; their leases run out by themselves",
+                    self.rooms.running()
+                );
                 self.phase = Phase::Done;
             }
         }
@@ -450,15 +489,22 @@ impl Agent {
             Ok(()) => error!("the work on meetings that are over has ended by itself; starting it again"),
             Err(error) => error!("the work on meetings that are over has failed: {error}; starting it again"),
         }
-        self.start_stages(TICK);
+        self.start_stages(STAGES_RESTART);
     }
 }
 
 /// Ends a meeting whose room is gone, unless somebody takes it at this very moment.
 async fn end(context: &Context, meeting: &MeetingId, last_seen_at: UnixMillis) -> Result<(), Error> {
     let (now, until) = lease_times();
-    if context.database.claim_meeting(meeting, &context.holder, now, until).await? {
-        context.database.advance(meeting, Stage::Live, Stage::Ended, last_seen_at).await?;
+    if context
+        .database
+        .claim_meeting(meeting, &context.holder, now, until)
+        .await?
+    {
+        context
+            .database
+            .advance(meeting, Stage::Live, Stage::Ended, last_seen_at)
+            .await?;
         context.database.release_meeting(meeting, &context.holder).await?;
         context.stages_wake.notify_one();
     }
