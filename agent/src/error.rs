@@ -38,6 +38,20 @@ pub enum Error {
     /// The recogniser's settings make no sense.
     #[error(transparent)]
     Stt(#[from] crate::SttConfigError),
+    /// The recogniser can't be used.
+    #[error("recogniser {url}: {reason}")]
+    Recogniser {
+        /// Its base URL.
+        url: String,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
+    /// A participant of ours could not speak.
+    #[error("speaking into the room: {reason}")]
+    Speak {
+        /// What happened.
+        reason: String,
+    },
     /// The language model failed for good.
     #[error("language model: {0}")]
     Llm(String),

@@ -10,6 +10,7 @@ mod driver;
 mod error;
 mod link;
 mod llm;
+mod probe;
 mod reconcile;
 mod room;
 mod rooms;
@@ -25,10 +26,12 @@ use tokio::sync::{Notify, watch};
 
 pub use config::{CaptionForms, Config, LiveKit, Llm, ScreenShareAudio, Stt, Visibility};
 pub use error::Error;
+pub use probe::{count_rooms, probe_llm, probe_recogniser};
+pub use room::speaker::{HeardCaption, Speaker, delete_room, join_url, participant_token};
 pub use run::run;
-pub use stt::{SttConfigError, SttUrl};
+pub use stt::{Recogniser, SocketStuck, SttConfigError, SttEvent, SttMessage, SttNews, SttSocket, SttUrl};
 
-use crate::{cover::Held, stt::Recogniser};
+use crate::cover::Held;
 
 /// What every room and every stage of one worker process shares.
 #[derive(Debug)]

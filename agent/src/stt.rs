@@ -99,7 +99,7 @@ impl SttUrl {
 
 /// The recogniser as this process sees it: one for all rooms.
 #[derive(Debug)]
-pub(crate) struct Recogniser {
+pub struct Recogniser {
     url: SttUrl,
     authorization: Option<HeaderValue>,
     sockets: Arc<Semaphore>,
@@ -107,16 +107,16 @@ pub(crate) struct Recogniser {
 
 /// What comes of a connection, in this order: perhaps `Opened`, messages, and `Ended` at last.
 #[derive(Debug)]
-pub(crate) struct SttNews {
+pub struct SttNews {
     /// The connection this is about.
-    pub(crate) connection: ConnectionId,
+    pub connection: ConnectionId,
     /// What happened to it.
-    pub(crate) event: SttEvent,
+    pub event: SttEvent,
 }
 
 /// What can happen to a connection.
 #[derive(Debug)]
-pub(crate) enum SttEvent {
+pub enum SttEvent {
     /// The recogniser accepted it.
     Opened,
     /// The recogniser said something.
@@ -126,22 +126,22 @@ pub(crate) enum SttEvent {
 }
 
 /// A text message of the recogniser; its content shows in no log.
-pub(crate) struct SttMessage {
+pub struct SttMessage {
     text: Utf8Bytes,
     /// When it came.
-    pub(crate) received: Instant,
+    pub received: Instant,
 }
 
 /// A connection as the driver holds it: dropped here, it ends without further ado.
 #[derive(Debug)]
-pub(crate) struct SttSocket {
+pub struct SttSocket {
     outgoing: mpsc::Sender<Message>,
     _end_on_drop: DropGuard,
 }
 
 /// More was to be sent than the network took for a long time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct SocketStuck;
+pub struct SocketStuck;
 
 /// TCP, TLS and the upgrade together may take so long.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -158,7 +158,7 @@ const SERVER_WORDS_BYTES_MAX: usize = 120;
 
 impl Recogniser {
     /// Prepares connections; none is made yet.
-    pub(crate) fn new(settings: &Stt) -> Result<Self, SttConfigError> {
+    pub fn new(settings: &Stt) -> Result<Self, SttConfigError> {
         Ok(Self {
             url: SttUrl::parse(&settings.base_url)?,
             authorization: settings.api_key.as_ref().map(authorization_of).transpose()?,
@@ -168,7 +168,7 @@ impl Recogniser {
     }
 
     /// Begins a connection. Everything that comes of it goes to `news`.
-    pub(crate) fn open(
+    pub fn open(
         &self,
         connection: ConnectionId,
         path_and_query: &str,
@@ -211,12 +211,12 @@ impl Recogniser {
 
 impl SttSocket {
     /// Queues a frame of audio.
-    pub(crate) fn send_audio(&self, bytes: Vec<u8>) -> Result<(), SocketStuck> {
+    pub fn send_audio(&self, bytes: Vec<u8>) -> Result<(), SocketStuck> {
         self.send(Message::Binary(Bytes::from(bytes)))
     }
 
     /// Queues a control message.
-    pub(crate) fn send_text(&self, text: &'static str) -> Result<(), SocketStuck> {
+    pub fn send_text(&self, text: &'static str) -> Result<(), SocketStuck> {
         self.send(Message::Text(Utf8Bytes::from_static(text)))
     }
 
@@ -231,7 +231,7 @@ impl SttSocket {
 
 impl SttMessage {
     /// The message as it came.
-    pub(crate) fn as_str(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         &self.text
     }
 }

@@ -120,7 +120,10 @@ fn checked(text: String, kind: &'static str) -> Result<String, IdError> {
         return Err(IdError::Empty { kind });
     }
     if text.len() > ID_BYTES_MAX {
-        return Err(IdError::TooLong { kind, length: text.len() });
+        return Err(IdError::TooLong {
+            kind,
+            length: text.len(),
+        });
     }
     if text.chars().any(char::is_control) {
         return Err(IdError::ControlCharacter { kind });
@@ -140,6 +143,9 @@ mod tests {
             Err("track SID contains a control character".to_owned())
         );
         assert!(RoomName::parse("x".repeat(257)).is_err());
-        assert_eq!(RoomName::parse("физика 101").map(|name| name.to_string()), Ok("физика 101".to_owned()));
+        assert_eq!(
+            RoomName::parse("физика 101").map(|name| name.to_string()),
+            Ok("физика 101".to_owned())
+        );
     }
 }

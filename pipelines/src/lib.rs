@@ -38,7 +38,7 @@ pub use segment::{Gap, GapReason, Participant, Segment, Word};
 pub use stage::Stage;
 pub use stt::{DEEPGRAM_CATCH_UP_RATE, ModelImprovement, SttSettings};
 pub use summary::{
-    ActionItem, Chapter, CitedLine, KeyTerm, Message, Prompt, PromptFailure, PromptId, ReplyForm, Role, Summary,
-    SummaryError, SummaryPlanner, SummarySettings, SummarySource, TOKEN_BUDGET_MIN, extractive,
+    ActionItem, Chapter, CitedLine, KeyTerm, Message, Prompt, PromptFailure, PromptId, ReplyForm, Role,
+    Summary, SummaryError, SummaryPlanner, SummarySettings, SummarySource, TOKEN_BUDGET_MIN, extractive,
 };
 pub use time::{MediaTime, UnixMillis};

@@ -90,8 +90,12 @@ impl GapReason {
 
     /// The reason of that name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::RecogniserAway, Self::RecogniserRefused, Self::RecogniserSilent]
-            .into_iter()
-            .find(|reason| reason.as_str() == name)
+        [
+            Self::RecogniserAway,
+            Self::RecogniserRefused,
+            Self::RecogniserSilent,
+        ]
+        .into_iter()
+        .find(|reason| reason.as_str() == name)
     }
 }

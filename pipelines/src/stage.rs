@@ -22,7 +22,13 @@ pub enum Stage {
 
 impl Stage {
     /// All of them, in order.
-    pub const ALL: [Self; 5] = [Self::Live, Self::Ended, Self::Transcribed, Self::Summarised, Self::Rendered];
+    pub const ALL: [Self; 5] = [
+        Self::Live,
+        Self::Ended,
+        Self::Transcribed,
+        Self::Summarised,
+        Self::Rendered,
+    ];
 
     /// The name that is stored and shown.
     pub const fn as_str(self) -> &'static str {

@@ -51,7 +51,13 @@ impl Add<Duration> for MediaTime {
 impl fmt::Display for MediaTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0 / 1000;
-        write!(f, "{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+        write!(
+            f,
+            "{}:{:02}:{:02}",
+            seconds / 3600,
+            seconds / 60 % 60,
+            seconds % 60
+        )
     }
 }
 
@@ -76,7 +82,10 @@ mod tests {
 
     #[test]
     fn time_never_goes_below_zero() {
-        assert_eq!(MediaTime::from_millis(5).saturating_sub(Duration::from_secs(1)), MediaTime::ZERO);
+        assert_eq!(
+            MediaTime::from_millis(5).saturating_sub(Duration::from_secs(1)),
+            MediaTime::ZERO
+        );
         assert_eq!(MediaTime::ZERO.since(MediaTime::from_millis(7)), Duration::ZERO);
     }
 }

@@ -2,6 +2,7 @@
 
 mod audio;
 mod captions;
+pub(crate) mod speaker;
 mod subscription;
 
 use std::{

@@ -50,7 +50,10 @@ impl Speaker {
         identity: &ParticipantIdentity,
         name: &str,
     ) -> Result<(Self, mpsc::UnboundedReceiver<HeardCaption>), Error> {
-        let failed = |error: &dyn std::fmt::Display| Error::Join { room: room.clone(), reason: error.to_string() };
+        let failed = |error: &dyn std::fmt::Display| Error::Join {
+            room: room.clone(),
+            reason: error.to_string(),
+        };
         let token = participant_token(livekit, room, identity, name).map_err(|error| failed(&error))?;
         let options = RoomOptions::default();
         let (connection, events) = Connection::connect(&livekit.url, token.expose_secret(), options)
@@ -58,7 +61,10 @@ impl Speaker {
             .map_err(|error| failed(&error))?;
         let source = NativeAudioSource::new(AudioSourceOptions::default(), SAMPLE_RATE_HZ, 1, QUEUE_MS);
         let track = LocalAudioTrack::create_audio_track("microphone", RtcAudioSource::Native(source.clone()));
-        let options = TrackPublishOptions { source: TrackSource::Microphone, ..Default::default() };
+        let options = TrackPublishOptions {
+            source: TrackSource::Microphone,
+            ..Default::default()
+        };
         connection
             .local_participant()
             .publish_track(LocalTrack::Audio(track), options)
@@ -66,7 +72,14 @@ impl Speaker {
             .map_err(|error| failed(&error))?;
         let (captions, receiver) = mpsc::unbounded_channel();
         let reader = tokio::spawn(read_captions(events, captions));
-        Ok((Self { connection: Arc::new(connection), source, reader }, receiver))
+        Ok((
+            Self {
+                connection: Arc::new(connection),
+                source,
+                reader,
+            },
+            receiver,
+        ))
     }
 
     /// Speaks: 16 kHz mono, any length. Takes about as long as the speech.
@@ -78,7 +91,12 @@ impl Speaker {
                 num_channels: 1,
                 samples_per_channel: chunk.len() as u32,
             };
-            self.source.capture_frame(&frame).await.map_err(|error| Error::Speak { reason: error.message })?;
+            self.source
+                .capture_frame(&frame)
+                .await
+                .map_err(|error| Error::Speak {
+                    reason: error.message,
+                })?;
         }
         Ok(())
     }
@@ -96,7 +114,10 @@ pub async fn delete_room(livekit: &LiveKit, room: &RoomName) -> Result<(), Error
     RoomClient::with_api_key(&livekit.url, &livekit.api_key, livekit.api_secret.expose_secret())
         .delete_room(room.as_str())
         .await
-        .map_err(|source| Error::LiveKit { action: "delete a room", source })
+        .map_err(|source| Error::LiveKit {
+            action: "delete a room",
+            source,
+        })
 }
 
 /// Lets a participant into a room: to speak, to listen and to read captions, no more.
@@ -106,7 +127,11 @@ pub fn participant_token(
     identity: &ParticipantIdentity,
     name: &str,
 ) -> Result<SecretString, Error> {
-    let grants = VideoGrants { room_join: true, room: room.to_string(), ..Default::default() };
+    let grants = VideoGrants {
+        room_join: true,
+        room: room.to_string(),
+        ..Default::default()
+    };
     let token = AccessToken::with_api_key(&livekit.api_key, livekit.api_secret.expose_secret())
         .with_identity(identity.as_str())
         .with_name(name)
@@ -123,8 +148,16 @@ pub fn join_url(
 ) -> Result<String, Error> {
     let token = participant_token(livekit, room, identity, name)?;
     // Neither a websocket's URL nor a token has characters that a query would have to escape but these.
-    let url = livekit.url.replace('%', "%25").replace('&', "%26").replace('+', "%2B").replace('#', "%23");
-    Ok(format!("https://meet.livekit.io/custom?liveKitUrl={url}&token={}", token.expose_secret()))
+    let url = livekit
+        .url
+        .replace('%', "%25")
+        .replace('&', "%26")
+        .replace('+', "%2B")
+        .replace('#', "%23");
+    Ok(format!(
+        "https://meet.livekit.io/custom?liveKitUrl={url}&token={}",
+        token.expose_secret()
+    ))
 }
 
 async fn read_captions(
@@ -132,17 +165,38 @@ async fn read_captions(
     captions: mpsc::UnboundedSender<HeardCaption>,
 ) {
     while let Some(event) = events.recv().await {
-        let SdkEvent::TextStreamOpened { reader, topic, participant_identity } = event else { continue };
+        let SdkEvent::TextStreamOpened {
+            reader,
+            topic,
+            participant_identity,
+        } = event
+        else {
+            continue;
+        };
         if topic != TRANSCRIPTION_TOPIC {
             continue;
         }
         let Some(reader) = reader.take() else { continue };
         let attributes = reader.info().attributes().clone();
         // One after the other, as they were sent.
-        let Ok(text) = reader.read_all().await else { continue };
-        let Some(segment) = attributes.get("lk.segment_id").and_then(|id| SegmentId::parse(id).ok()) else { continue };
-        let is_final = attributes.get("lk.transcription_final").is_some_and(|text| text == "true");
-        let caption = HeardCaption { speaker: participant_identity.to_string(), segment, text, is_final };
+        let Ok(text) = reader.read_all().await else {
+            continue;
+        };
+        let Some(segment) = attributes
+            .get("lk.segment_id")
+            .and_then(|id| SegmentId::parse(id).ok())
+        else {
+            continue;
+        };
+        let is_final = attributes
+            .get("lk.transcription_final")
+            .is_some_and(|text| text == "true");
+        let caption = HeardCaption {
+            speaker: participant_identity.to_string(),
+            segment,
+            text,
+            is_final,
+        };
         if captions.send(caption).is_err() {
             return;
         }

@@ -1,0 +1,516 @@
+//! Settings: one struct for each concern, from flags and the environment, turned into what each part takes.
+//!
+//! Everything arrives as text, so that [`Problems`] can name every mistake at once instead of the first.
+
+use std::{path::PathBuf, str::FromStr, time::Duration};
+
+use anyhow::bail;
+use lectern_agent::{CaptionForms, LiveKit, Llm, ScreenShareAudio, Stt, SttUrl, Visibility};
+use lectern_pipelines::{ModelImprovement, SttSettings};
+use lectern_storage::{Addressing, DatabaseConfig, ObjectsConfig, S3Config};
+use secrecy::SecretString;
+
+/// The LiveKit server.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "LiveKit")]
+pub(crate) struct LiveKitArgs {
+    /// The server: ws://, wss://, http:// or https://.
+    #[arg(long, env = "LIVEKIT_URL")]
+    pub(crate) livekit_url: Option<String>,
+    /// Name of the API key.
+    #[arg(long, env = "LIVEKIT_API_KEY", hide_env_values = true)]
+    pub(crate) livekit_api_key: Option<String>,
+    /// The key's secret; better given by the environment than where `ps` shows it.
+    #[arg(long, env = "LIVEKIT_API_SECRET", hide_env_values = true)]
+    pub(crate) livekit_api_secret: Option<SecretString>,
+}
+
+/// The recogniser.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Recogniser")]
+pub(crate) struct SttArgs {
+    /// Base URL of a Deepgram-compatible recogniser. Without it and without a key, the embedded one listens.
+    #[arg(long, env = "DEEPGRAM_URL")]
+    pub(crate) deepgram_url: Option<String>,
+    /// Key for the recogniser; alone it means Deepgram's own service.
+    #[arg(long, env = "DEEPGRAM_API_KEY", hide_env_values = true)]
+    pub(crate) deepgram_api_key: Option<SecretString>,
+    /// Model, as the recogniser names it.
+    #[arg(long, env = "LECTERN_STT_MODEL", default_value = "nova-3")]
+    pub(crate) stt_model: String,
+    /// Language (BCP 47) or `multi`; the recogniser's own choice if not given.
+    #[arg(long, env = "LECTERN_STT_LANGUAGE")]
+    pub(crate) stt_language: Option<String>,
+    /// Milliseconds of silence that end a phrase (10 to 5000).
+    #[arg(long, env = "LECTERN_STT_ENDPOINTING_MS", default_value = "300")]
+    pub(crate) stt_endpointing_ms: String,
+    /// Words to listen for, separated by commas.
+    #[arg(long, env = "LECTERN_STT_KEYTERMS", value_delimiter = ',')]
+    pub(crate) stt_keyterms: Vec<String>,
+    /// Whether the recogniser's owner may learn from the audio: `in` or `out`.
+    #[arg(long, env = "LECTERN_STT_IMPROVEMENT", default_value = "out")]
+    pub(crate) stt_improvement: String,
+    /// Connections to the recogniser at once in this process; others wait their turn and keep their audio.
+    #[arg(long, env = "STT_SOCKETS_MAX", default_value = "500")]
+    pub(crate) stt_sockets_max: String,
+    /// Streams that the embedded recogniser takes at once; more are answered 429.
+    #[arg(long, env = "STT_SESSIONS_MAX")]
+    pub(crate) stt_sessions_max: Option<String>,
+    /// Folder of the embedded recogniser's model; where the system's packages put it if not given.
+    #[arg(long, env = "LECTERN_STT_MODEL_DIR")]
+    pub(crate) stt_model_dir: Option<PathBuf>,
+}
+
+/// The language model that writes summaries.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Summary")]
+pub(crate) struct LlmArgs {
+    /// Key of an OpenAI-compatible service. Without key and URL the built-in extractive summary is used.
+    #[arg(long, env = "OPENAI_API_KEY", hide_env_values = true)]
+    pub(crate) openai_api_key: Option<SecretString>,
+    /// Base URL of an OpenAI-compatible service, with its /v1.
+    #[arg(long, env = "OPENAI_BASE_URL")]
+    pub(crate) openai_base_url: Option<String>,
+    /// The model's name.
+    #[arg(long, env = "LECTERN_LLM_MODEL", default_value = "gpt-4.1-mini")]
+    pub(crate) llm_model: String,
+    /// Tokens that the model takes and gives in one call.
+    #[arg(long, env = "LECTERN_LLM_CONTEXT_TOKENS", default_value = "32000")]
+    pub(crate) llm_context_tokens: String,
+}
+
+/// What is kept, and where.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Storage")]
+pub(crate) struct StorageArgs {
+    /// Folder for the database and the artifacts, unless they have a place of their own.
+    #[arg(long, env = "LECTERN_DATA", default_value = "lectern-data")]
+    pub(crate) data: PathBuf,
+    /// postgres://… or sqlite:FILE; a SQLite file in the data folder if not given.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub(crate) database_url: Option<SecretString>,
+    /// The database without the pooler, for migrations; needed when DATABASE_URL is a transaction pooler.
+    #[arg(long, env = "DATABASE_DIRECT_URL", hide_env_values = true)]
+    pub(crate) database_direct_url: Option<SecretString>,
+    /// Connections to the database at once.
+    #[arg(long, env = "DATABASE_MAX_CONNECTIONS", default_value = "10")]
+    pub(crate) database_max_connections: String,
+    /// Bucket for artifacts; a folder below the data folder if not given.
+    #[arg(long, env = "S3_BUCKET")]
+    pub(crate) s3_bucket: Option<String>,
+    /// The object store, where it is not Amazon's.
+    #[arg(long, env = "S3_ENDPOINT")]
+    pub(crate) s3_endpoint: Option<String>,
+    /// The bucket's region.
+    #[arg(long, env = "S3_REGION", default_value = "us-east-1")]
+    pub(crate) s3_region: String,
+    /// Access key.
+    #[arg(long, env = "S3_ACCESS_KEY_ID", hide_env_values = true)]
+    pub(crate) s3_access_key_id: Option<String>,
+    /// The access key's secret.
+    #[arg(long, env = "S3_SECRET_ACCESS_KEY", hide_env_values = true)]
+    pub(crate) s3_secret_access_key: Option<SecretString>,
+    /// `true` puts the bucket into the path instead of the host name; most stores but Amazon's want it.
+    #[arg(long, env = "S3_PATH_STYLE", default_value = "false")]
+    pub(crate) s3_path_style: String,
+}
+
+/// How the worker behaves.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Worker")]
+pub(crate) struct AgentArgs {
+    /// Take only rooms that ask for an agent of this name; every room if empty.
+    #[arg(long, env = "LECTERN_AGENT_NAME", default_value = "")]
+    pub(crate) agent_name: String,
+    /// Rooms at once.
+    #[arg(long, env = "ROOMS_MAX", default_value = "200")]
+    pub(crate) rooms_max: String,
+    /// Seconds that running rooms may go on after the worker was told to stop.
+    #[arg(long, env = "LECTERN_DRAIN_SECONDS", default_value = "1800")]
+    pub(crate) drain_seconds: String,
+    /// `hidden`, or `visible` for front ends that look for an agent.
+    #[arg(long, env = "LECTERN_VISIBILITY", default_value = "hidden")]
+    pub(crate) visibility: String,
+    /// Whether a shared screen's sound is captioned: `true` or `false`.
+    #[arg(long, env = "LECTERN_SCREEN_SHARE_AUDIO", default_value = "false")]
+    pub(crate) screen_share_audio: String,
+    /// Wire forms of captions, separated by commas: text-streams, transcription-packets, data-packets.
+    #[arg(
+        long,
+        env = "LECTERN_CAPTION_FORMS",
+        value_delimiter = ',',
+        default_value = "text-streams,transcription-packets,data-packets"
+    )]
+    pub(crate) caption_forms: Vec<String>,
+}
+
+/// Where the service listens.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Service")]
+pub(crate) struct ServiceArgs {
+    /// Address to listen on; everything but this machine is shut out by default.
+    #[arg(long, env = "LECTERN_HOST", default_value = "127.0.0.1")]
+    pub(crate) host: String,
+    /// Port for health, metrics and the web service.
+    #[arg(long, env = "PORT", default_value = "8090")]
+    pub(crate) port: String,
+}
+
+/// Every mistake in the settings, to be told at once.
+#[derive(Debug, Default)]
+pub(crate) struct Problems(Vec<String>);
+
+impl Problems {
+    /// Notes a mistake.
+    pub(crate) fn add(&mut self, problem: impl Into<String>) {
+        self.0.push(problem.into());
+    }
+
+    /// Ends with one error for all mistakes, if there are any.
+    pub(crate) fn finish(self) -> anyhow::Result<()> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        bail!("the settings don't work out:\n  {}", self.0.join("\n  "))
+    }
+
+    fn number<T: FromStr + PartialOrd + Copy>(&mut self, name: &str, text: &str, least: T, most: T) -> T
+    where
+        T: std::fmt::Display,
+    {
+        match text.trim().parse::<T>() {
+            Ok(number) if number >= least && number <= most => number,
+            _ => {
+                self.add(format!(
+                    "{name} is {text:?}; it has to be a number from {least} to {most}"
+                ));
+                least
+            }
+        }
+    }
+
+    fn one_of<T: Copy>(&mut self, name: &str, text: &str, choices: &[(&str, T)]) -> T {
+        let found = choices
+            .iter()
+            .find(|(choice, _)| choice.eq_ignore_ascii_case(text.trim()));
+        if found.is_none() {
+            let names: Vec<&str> = choices.iter().map(|(choice, _)| *choice).collect();
+            self.add(format!(
+                "{name} is {text:?}; it has to be one of: {}",
+                names.join(", ")
+            ));
+        }
+        found.or(choices.first()).expect("a setting has a choice").1
+    }
+
+    fn required<T: Clone + Default>(&mut self, name: &str, value: Option<&T>, remedy: &str) -> T {
+        value.cloned().unwrap_or_else(|| {
+            self.add(format!("{name} is missing: {remedy}"));
+            T::default()
+        })
+    }
+}
+
+impl LiveKitArgs {
+    /// The server's address and key.
+    pub(crate) fn livekit(&self, problems: &mut Problems) -> LiveKit {
+        let url = problems.required(
+            "LIVEKIT_URL",
+            self.livekit_url.as_ref(),
+            "the LiveKit server's address, such as wss://livekit.example.org; `lectern up` starts one of its own",
+        );
+        let schemes = ["ws://", "wss://", "http://", "https://"];
+        if self.livekit_url.is_some() && !schemes.iter().any(|scheme| url.starts_with(scheme)) {
+            problems.add(format!(
+                "LIVEKIT_URL is {url:?}; it has to begin with ws://, wss://, http:// or https://"
+            ));
+        }
+        LiveKit {
+            url,
+            api_key: problems.required(
+                "LIVEKIT_API_KEY",
+                self.livekit_api_key.as_ref(),
+                "the name of a key in LiveKit's configuration",
+            ),
+            api_secret: problems.required(
+                "LIVEKIT_API_SECRET",
+                self.livekit_api_secret.as_ref(),
+                "the secret of that key",
+            ),
+        }
+    }
+}
+
+impl SttArgs {
+    /// The recogniser that was asked for, if any: its base URL.
+    pub(crate) fn remote_url(&self) -> Option<String> {
+        match (&self.deepgram_url, &self.deepgram_api_key) {
+            (Some(url), _) => Some(url.clone()),
+            (None, Some(_)) => Some(DEEPGRAM_URL.to_owned()),
+            (None, None) => None,
+        }
+    }
+
+    /// The recogniser at `url` and what it is asked for.
+    pub(crate) fn connections(&self, url: &str, catch_up_rate: f64, problems: &mut Problems) -> Stt {
+        if let Err(error) = SttUrl::parse(url) {
+            problems.add(format!("DEEPGRAM_URL: {error}"));
+        }
+        Stt {
+            base_url: url.to_owned(),
+            api_key: self.deepgram_api_key.clone(),
+            sockets_max: problems.number("STT_SOCKETS_MAX", &self.stt_sockets_max, 1, 100_000),
+            settings: self.questions(catch_up_rate, problems),
+        }
+    }
+
+    fn questions(&self, catch_up_rate: f64, problems: &mut Problems) -> SttSettings {
+        let endpointing = problems.number("LECTERN_STT_ENDPOINTING_MS", &self.stt_endpointing_ms, 10, 5000);
+        SttSettings {
+            model: Some(self.stt_model.clone()).filter(|model| !model.is_empty()),
+            language: self.stt_language.clone().filter(|language| !language.is_empty()),
+            endpointing: Duration::from_millis(endpointing),
+            keyterms: self
+                .stt_keyterms
+                .iter()
+                .filter(|term| !term.trim().is_empty())
+                .cloned()
+                .collect(),
+            model_improvement: problems.one_of(
+                "LECTERN_STT_IMPROVEMENT",
+                &self.stt_improvement,
+                &[("out", ModelImprovement::OptOut), ("in", ModelImprovement::OptIn)],
+            ),
+            catch_up_rate,
+        }
+    }
+
+    /// The embedded recogniser's settings.
+    pub(crate) fn embedded(&self, problems: &mut Problems) -> lectern_stt::Config {
+        let mut config = lectern_stt::Config::for_this_machine();
+        if let Some(text) = &self.stt_sessions_max {
+            config.sessions_max = problems.number("STT_SESSIONS_MAX", text, 1, 10_000);
+        }
+        config.model_dir.clone_from(&self.stt_model_dir);
+        config
+    }
+}
+
+impl LlmArgs {
+    /// The language model, if one was asked for.
+    pub(crate) fn llm(&self, problems: &mut Problems) -> Option<Llm> {
+        if self.openai_api_key.is_none() && self.openai_base_url.is_none() {
+            return None;
+        }
+        let base_url = self
+            .openai_base_url
+            .clone()
+            .unwrap_or_else(|| OPENAI_URL.to_owned());
+        if !base_url.starts_with("http://") && !base_url.starts_with("https://") {
+            problems.add(format!(
+                "OPENAI_BASE_URL is {base_url:?}; it has to begin with http:// or https://"
+            ));
+        }
+        Some(Llm {
+            base_url,
+            api_key: self.openai_api_key.clone(),
+            model: self.llm_model.clone(),
+            context_tokens: problems.number(
+                "LECTERN_LLM_CONTEXT_TOKENS",
+                &self.llm_context_tokens,
+                3_000,
+                2_000_000,
+            ),
+        })
+    }
+}
+
+impl StorageArgs {
+    /// Where rows go.
+    pub(crate) fn database(&self, problems: &mut Problems) -> DatabaseConfig {
+        DatabaseConfig {
+            url: self.database_url.clone(),
+            direct_url: self.database_direct_url.clone(),
+            data_dir: self.data.clone(),
+            max_connections: problems.number(
+                "DATABASE_MAX_CONNECTIONS",
+                &self.database_max_connections,
+                1,
+                1_000,
+            ),
+        }
+    }
+
+    /// Where artifacts go.
+    pub(crate) fn objects(&self, problems: &mut Problems) -> ObjectsConfig {
+        let s3 = self.s3_bucket.as_ref().map(|bucket| S3Config {
+            bucket: bucket.clone(),
+            endpoint: self.s3_endpoint.clone(),
+            region: self.s3_region.clone(),
+            access_key_id: problems.required(
+                "S3_ACCESS_KEY_ID",
+                self.s3_access_key_id.as_ref(),
+                "the access key for the bucket",
+            ),
+            secret_access_key: problems.required(
+                "S3_SECRET_ACCESS_KEY",
+                self.s3_secret_access_key.as_ref(),
+                "the secret of that key",
+            ),
+            addressing: problems.one_of(
+                "S3_PATH_STYLE",
+                &self.s3_path_style,
+                &[("false", Addressing::Host), ("true", Addressing::Path)],
+            ),
+        });
+        if self.s3_bucket.is_none() && self.s3_endpoint.is_some() {
+            problems.add("S3_ENDPOINT is given and S3_BUCKET is not; name the bucket, or leave out both");
+        }
+        ObjectsConfig {
+            folder: self.data.join("objects"),
+            s3,
+        }
+    }
+}
+
+impl AgentArgs {
+    /// Rooms at once.
+    pub(crate) fn rooms_max(&self, problems: &mut Problems) -> u32 {
+        problems.number("ROOMS_MAX", &self.rooms_max, 1, 10_000)
+    }
+
+    /// How long running rooms may go on.
+    pub(crate) fn drain(&self, problems: &mut Problems) -> Duration {
+        Duration::from_secs(problems.number("LECTERN_DRAIN_SECONDS", &self.drain_seconds, 0, 86_400))
+    }
+
+    /// Whether participants see the agent.
+    pub(crate) fn visibility(&self, problems: &mut Problems) -> Visibility {
+        problems.one_of(
+            "LECTERN_VISIBILITY",
+            &self.visibility,
+            &[("hidden", Visibility::Hidden), ("visible", Visibility::Visible)],
+        )
+    }
+
+    /// What becomes of a shared screen's sound.
+    pub(crate) fn screen_share_audio(&self, problems: &mut Problems) -> ScreenShareAudio {
+        problems.one_of(
+            "LECTERN_SCREEN_SHARE_AUDIO",
+            &self.screen_share_audio,
+            &[
+                ("false", ScreenShareAudio::Ignored),
+                ("true", ScreenShareAudio::Captioned),
+            ],
+        )
+    }
+
+    /// The wire forms of captions.
+    pub(crate) fn caption_forms(&self, problems: &mut Problems) -> CaptionForms {
+        let mut forms = CaptionForms {
+            text_streams: false,
+            transcription_packets: false,
+            data_packets: false,
+        };
+        for form in self
+            .caption_forms
+            .iter()
+            .map(|form| form.trim())
+            .filter(|form| !form.is_empty())
+        {
+            match form {
+                "text-streams" => forms.text_streams = true,
+                "transcription-packets" => forms.transcription_packets = true,
+                "data-packets" => forms.data_packets = true,
+                other => problems.add(format!(
+                    "LECTERN_CAPTION_FORMS names {other:?}; possible are text-streams, transcription-packets and \
+                     data-packets"
+                )),
+            }
+        }
+        forms
+    }
+}
+
+impl ServiceArgs {
+    /// Host and port, as a socket takes them.
+    pub(crate) fn address(&self, problems: &mut Problems) -> (String, u16) {
+        (
+            self.host.clone(),
+            problems.number("PORT", &self.port, 0, u16::MAX),
+        )
+    }
+}
+
+/// Deepgram's own service.
+const DEEPGRAM_URL: &str = "https://api.deepgram.com";
+const OPENAI_URL: &str = "https://api.openai.com/v1";
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct All {
+        #[command(flatten)]
+        livekit: LiveKitArgs,
+        #[command(flatten)]
+        stt: SttArgs,
+        #[command(flatten)]
+        storage: StorageArgs,
+        #[command(flatten)]
+        agent: AgentArgs,
+    }
+
+    #[test]
+    fn every_mistake_is_told_at_once() {
+        let all = All::parse_from([
+            "lectern",
+            "--livekit-url=livekit.example.org",
+            "--livekit-api-key=key",
+            "--livekit-api-secret=secret",
+            "--deepgram-url=ftp://example.org",
+            "--rooms-max=many",
+            "--visibility=loud",
+            "--caption-forms=text-streams,smoke",
+            "--s3-endpoint=http://127.0.0.1:9000",
+        ]);
+        let mut problems = Problems::default();
+        all.livekit.livekit(&mut problems);
+        all.stt
+            .connections(&all.stt.remote_url().expect("one was given"), 1.25, &mut problems);
+        all.storage.objects(&mut problems);
+        all.agent.rooms_max(&mut problems);
+        all.agent.visibility(&mut problems);
+        all.agent.caption_forms(&mut problems);
+        let error = problems.finish().expect_err("there are mistakes").to_string();
+        for part in [
+            "LIVEKIT_URL is",
+            "DEEPGRAM_URL: ",
+            "ROOMS_MAX is \"many\"",
+            "hidden, visible",
+            "smoke",
+            "S3_BUCKET",
+        ] {
+            assert!(error.contains(part), "{part:?} is not in: {error}");
+        }
+        assert!(!error.contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn key_alone_means_deepgram() {
+        let args = |extra: &[&str]| All::parse_from([&["lectern"], extra].concat()).stt;
+        assert_eq!(
+            args(&["--deepgram-api-key=k"]).remote_url().as_deref(),
+            Some(DEEPGRAM_URL)
+        );
+        assert_eq!(
+            args(&["--deepgram-url=http://127.0.0.1:1"])
+                .remote_url()
+                .as_deref(),
+            Some("http://127.0.0.1:1")
+        );
+    }
+}

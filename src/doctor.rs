@@ -1,0 +1,172 @@
+//! `lectern doctor`: every setting and everything it leads to, checked.
+
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
+
+use lectern_pipelines::DEEPGRAM_CATCH_UP_RATE;
+use lectern_storage::{Database, Objects};
+
+use crate::{
+    config::{AgentArgs, LiveKitArgs, LlmArgs, Problems, ServiceArgs, StorageArgs, SttArgs},
+    run::place_of,
+};
+
+/// Settings of `lectern doctor`: all there are.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    livekit: LiveKitArgs,
+    #[command(flatten)]
+    stt: SttArgs,
+    #[command(flatten)]
+    llm: LlmArgs,
+    #[command(flatten)]
+    storage: StorageArgs,
+    #[command(flatten)]
+    agent: AgentArgs,
+    #[command(flatten)]
+    service: ServiceArgs,
+}
+
+/// Checks everything, says each result, and fails if something does not work.
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    let mut report = Report::default();
+    report
+        .check("settings of the worker", async { worker_settings(&args) })
+        .await;
+    report.check("LiveKit", livekit(&args)).await;
+    report.check("recogniser", recogniser(&args)).await;
+    report.check("summary", summary(&args)).await;
+    report.check("database", database(&args)).await;
+    report.check("artifacts", artifacts(&args)).await;
+    report.check("PDF", async { pdf() }).await;
+    match report.failures {
+        0 => Ok(()),
+        1 => anyhow::bail!("one thing needs your attention"),
+        failures => anyhow::bail!("{failures} things need your attention"),
+    }
+}
+
+#[derive(Default)]
+struct Report {
+    failures: u32,
+}
+
+impl Report {
+    async fn check(&mut self, what: &str, check: impl Future<Output = anyhow::Result<String>>) {
+        let began = Instant::now();
+        let result = tokio::time::timeout(CHECK_TIMEOUT, check)
+            .await
+            .unwrap_or_else(|_| Err(anyhow::anyhow!("no answer within {} s", CHECK_TIMEOUT.as_secs())));
+        let took = began.elapsed().as_millis();
+        match result {
+            Ok(found) => eprintln!("ok    {what}: {found} ({took} ms)"),
+            Err(error) => {
+                self.failures += 1;
+                eprintln!("FAIL  {what}: {error:#}");
+            }
+        }
+    }
+}
+
+fn worker_settings(args: &Args) -> anyhow::Result<String> {
+    let mut problems = Problems::default();
+    let rooms = args.agent.rooms_max(&mut problems);
+    let drain = args.agent.drain(&mut problems);
+    args.agent.visibility(&mut problems);
+    args.agent.screen_share_audio(&mut problems);
+    args.agent.caption_forms(&mut problems);
+    let (host, port) = args.service.address(&mut problems);
+    problems.finish()?;
+    Ok(format!(
+        "{rooms} rooms at once, {} s to drain, service on {host}:{port}",
+        drain.as_secs()
+    ))
+}
+
+async fn livekit(args: &Args) -> anyhow::Result<String> {
+    let mut problems = Problems::default();
+    let livekit = args.livekit.livekit(&mut problems);
+    problems.finish()?;
+    let rooms = lectern_agent::count_rooms(&livekit).await?;
+    Ok(format!("{} accepts the key and has {rooms} rooms", livekit.url))
+}
+
+async fn recogniser(args: &Args) -> anyhow::Result<String> {
+    let mut problems = Problems::default();
+    let config = args.stt.embedded(&mut problems);
+    let Some(url) = args.stt.remote_url() else {
+        problems.finish()?;
+        let engine = tokio::task::spawn_blocking(move || lectern_stt::check(&config)).await??;
+        return Ok(format!(
+            "{} {}, embedded: {}",
+            engine.name, engine.version, engine.note
+        ));
+    };
+    let stt = args.stt.connections(&url, DEEPGRAM_CATCH_UP_RATE, &mut problems);
+    problems.finish()?;
+    lectern_agent::probe_recogniser(&stt).await?;
+    Ok(format!("{url} accepts a stream"))
+}
+
+async fn summary(args: &Args) -> anyhow::Result<String> {
+    let mut problems = Problems::default();
+    let llm = args.llm.llm(&mut problems);
+    problems.finish()?;
+    let Some(llm) = llm else {
+        return Ok("built-in, extractive: sentences picked from the transcript".to_owned());
+    };
+    lectern_agent::probe_llm(&llm).await?;
+    Ok(format!("{} at {} answers", llm.model, llm.base_url))
+}
+
+async fn database(args: &Args) -> anyhow::Result<String> {
+    let mut problems = Problems::default();
+    let config = args.storage.database(&mut problems);
+    problems.finish()?;
+    let database = Database::open(&config).await?;
+    database.migrate().await?;
+    database.ping().await?;
+    Ok(format!("{} is up to date", database.place()))
+}
+
+async fn artifacts(args: &Args) -> anyhow::Result<String> {
+    let mut problems = Problems::default();
+    let config = args.storage.objects(&mut problems);
+    problems.finish()?;
+    Objects::open(&config).check().await?;
+    Ok(format!("{} takes and gives files", place_of(&config)))
+}
+
+fn pdf() -> anyhow::Result<String> {
+    let fonts = lectern_pdf::Fonts::load(&[])?;
+    let scripts = [
+        ("Latin", 'a'),
+        ("Cyrillic", 'ж'),
+        ("Greek", 'λ'),
+        ("Chinese", '中'),
+        ("Arabic", 'ع'),
+        ("Hebrew", 'ש'),
+        ("Devanagari", 'न'),
+    ];
+    let (covered, missing): (Vec<_>, Vec<_>) = scripts.into_iter().partition(|(_, c)| fonts.covers(*c));
+    let names = |scripts: Vec<(&'static str, char)>| {
+        scripts
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    Ok(match missing.len() {
+        0 => format!("fonts for {}", names(covered)),
+        _ => format!(
+            "fonts for {}; none for {} (install Noto fonts, or name a folder in LECTERN_FONTS)",
+            names(covered),
+            names(missing)
+        ),
+    })
+}
+
+const CHECK_TIMEOUT: Duration = Duration::from_secs(15);

@@ -1,0 +1,313 @@
+//! Real servers and a real worker for contract tests: each test has its own.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    net::{TcpListener, TcpStream, UdpSocket},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use lectern_agent::LiveKit;
+use lectern_pipelines::{ParticipantIdentity, RoomName};
+use secrecy::ExposeSecret;
+use serde_json::Value;
+
+/// A LiveKit server that nobody else uses.
+pub struct Server {
+    pub livekit: LiveKit,
+    child: Child,
+    folder: PathBuf,
+}
+
+impl Server {
+    pub fn start(folder: &Path) -> Self {
+        let program = variable("LIVEKIT_SERVER");
+        let (port, tcp_port) = (free_port(), free_port());
+        let udp_port = UdpSocket::bind("127.0.0.1:0")
+            .and_then(|socket| socket.local_addr())
+            .expect("a port")
+            .port();
+        let config = format!(
+            "port: {port}\nbind_addresses: [127.0.0.1]\nrtc:\n  tcp_port: {tcp_port}\n  udp_port: {udp_port}\n  \
+             use_external_ip: false\n  node_ip: 127.0.0.1\n  enable_loopback_candidate: true\n  \
+             ips: {{includes: [127.0.0.1/32]}}\nkeys:\n  devkey: {SECRET}\n\
+             room:\n  empty_timeout: 20\n  departure_timeout: 3\n"
+        );
+        let path = folder.join("livekit.yaml");
+        fs::write(&path, config).expect("written");
+        let log = fs::File::create(folder.join("livekit.log")).expect("a log");
+        let child = Command::new(program)
+            .arg("--config")
+            .arg(&path)
+            .stdout(log.try_clone().expect("a log"))
+            .stderr(log)
+            .spawn()
+            .expect("livekit-server runs");
+        wait_for("livekit-server", Duration::from_secs(20), || {
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
+        let livekit = LiveKit {
+            url: format!("ws://127.0.0.1:{port}"),
+            api_key: "devkey".to_owned(),
+            api_secret: SECRET.into(),
+        };
+        Self {
+            livekit,
+            child,
+            folder: folder.to_owned(),
+        }
+    }
+
+    pub fn token(&self, room: &str, identity: &str, name: &str) -> String {
+        let room = RoomName::parse(room).expect("a good name");
+        let identity = ParticipantIdentity::parse(identity).expect("a good identity");
+        let token = lectern_agent::participant_token(&self.livekit, &room, &identity, name).expect("a token");
+        token.expose_secret().to_owned()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+        if thread::panicking() {
+            eprintln!("LiveKit's log:\n{}", tail(&self.folder.join("livekit.log")));
+        }
+    }
+}
+
+/// A `lectern` process and its log.
+pub struct Lectern {
+    child: Child,
+    log: Arc<Mutex<Vec<String>>>,
+    pub data: PathBuf,
+}
+
+impl Lectern {
+    /// Starts a worker and waits until LiveKit has accepted it.
+    pub fn agent(server: &Server, data: &Path, settings: &[(&str, &str)]) -> Self {
+        let lectern = Self::start(&["agent"], server, data, settings);
+        lectern.wait_for_log("registered");
+        lectern
+    }
+
+    pub fn start(arguments: &[&str], server: &Server, data: &Path, settings: &[(&str, &str)]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_lectern"))
+            .args(arguments)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("LIVEKIT_URL", &server.livekit.url)
+            .env("LIVEKIT_API_KEY", &server.livekit.api_key)
+            .env("LIVEKIT_API_SECRET", server.livekit.api_secret.expose_secret())
+            .env("LECTERN_DATA", data)
+            .envs(settings.iter().copied())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary runs");
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let lines = BufReader::new(child.stderr.take().expect("piped")).lines();
+        let kept = Arc::clone(&log);
+        thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                kept.lock().expect("no holder panics").push(line);
+            }
+        });
+        Self {
+            child,
+            log,
+            data: data.to_owned(),
+        }
+    }
+
+    pub fn wait_for_log(&self, text: &str) {
+        wait_for(&format!("{text:?} in the log"), PATIENCE, || self.logged(text));
+    }
+
+    pub fn logged(&self, text: &str) -> bool {
+        self.log
+            .lock()
+            .expect("no holder panics")
+            .iter()
+            .any(|line| line.contains(text))
+    }
+
+    pub fn log(&self) -> String {
+        self.log.lock().expect("no holder panics").join("\n")
+    }
+
+    /// Sends SIGTERM to our own child.
+    pub fn terminate(&self) {
+        let status = Command::new("kill").arg(self.child.id().to_string()).status();
+        assert!(status.expect("kill runs").success());
+    }
+
+    /// Ends the process as a crash would.
+    pub fn crash(&mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it is our child");
+    }
+
+    pub fn wait(&mut self, patience: Duration) -> ExitStatus {
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("it is our child") {
+                return status;
+            }
+            assert!(began.elapsed() < patience, "still running after {patience:?}");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// What a command about stored meetings prints.
+    pub fn ask(&self, arguments: &[&str]) -> Result<String, String> {
+        ask(&self.data, arguments)
+    }
+}
+
+impl Drop for Lectern {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+        if thread::panicking() {
+            eprintln!("lectern's log:\n{}", self.log());
+        }
+    }
+}
+
+/// What a command about stored meetings prints, or its error.
+pub fn ask(data: &Path, arguments: &[&str]) -> Result<String, String> {
+    let output = Command::new(env!("CARGO_BIN_EXE_lectern"))
+        .args(arguments)
+        .env_clear()
+        .env("LECTERN_DATA", data)
+        .output()
+        .expect("the binary runs");
+    match output.status.success() {
+        true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+    }
+}
+
+/// A client of another make that speaks and prints the captions it gets, as a line of JSON each.
+pub struct Client {
+    child: Child,
+    lines: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Client {
+    /// The official Python SDK.
+    pub fn python(
+        server: &Server,
+        room: &str,
+        identity: &str,
+        name: &str,
+        speech: &Path,
+        settle: u32,
+    ) -> Self {
+        let mut command = Command::new(variable("LECTERN_PYTHON"));
+        command
+            .arg(repository("tests/python/publish.py"))
+            .arg(speech)
+            .arg(settle.to_string());
+        Self::start(command, server, room, identity, name)
+    }
+
+    /// livekit-client in Chromium.
+    pub fn browser(
+        server: &Server,
+        room: &str,
+        identity: &str,
+        name: &str,
+        speech: &Path,
+        seconds: u32,
+    ) -> Self {
+        let mut command = Command::new("node");
+        command
+            .arg(repository("tests/browser/captions.mjs"))
+            .arg(seconds.to_string())
+            .arg(speech);
+        command.env("CHROMIUM", variable("CHROMIUM"));
+        Self::start(command, server, room, identity, name)
+    }
+
+    fn start(mut command: Command, server: &Server, room: &str, identity: &str, name: &str) -> Self {
+        let mut child = command
+            .env("LIVEKIT_URL", &server.livekit.url)
+            .env("LIVEKIT_TOKEN", server.token(room, identity, name))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?} does not run ({error}): scripts/setup test"));
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let output = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let kept = Arc::clone(&lines);
+        thread::spawn(move || {
+            for line in output.map_while(Result::ok) {
+                let value = serde_json::from_str(&line).unwrap_or(Value::String(line));
+                kept.lock().expect("no holder panics").push(value);
+            }
+        });
+        Self { child, lines }
+    }
+
+    pub fn lines(&self) -> Vec<Value> {
+        self.lines.lock().expect("no holder panics").clone()
+    }
+
+    pub fn wait_for(&self, what: &str, test: impl Fn(&Value) -> bool) {
+        wait_for(what, PATIENCE, || self.lines().iter().any(&test));
+    }
+
+    /// Waits until the client has left by itself.
+    pub fn finish(mut self) -> Vec<Value> {
+        let status = self.child.wait().expect("it is our child");
+        assert!(status.success(), "the client failed: {status}");
+        // Its last lines may be on their way still.
+        thread::sleep(Duration::from_millis(100));
+        self.lines()
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+pub fn wait_for(what: &str, patience: Duration, test: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !test() {
+        assert!(began.elapsed() < patience, "waited {patience:?} for {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+pub fn variable(name: &str) -> String {
+    std::env::var(name)
+        .unwrap_or_else(|_| panic!("{name} is not set: run `make test`, or scripts/with-services COMMAND"))
+}
+
+pub fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port")
+        .port()
+}
+
+fn tail(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(30)..].join("\n")
+}
+
+const SECRET: &str = "secretsecretsecretsecretsecretsecret";
+/// These machines are shared: a test that waits this long for something small has failed.
+pub const PATIENCE: Duration = Duration::from_secs(60);
