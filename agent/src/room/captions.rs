@@ -10,7 +10,11 @@ use livekit::{
     SendTextOptions, Transcription, TranscriptionSegment,
     prelude::{DataPacket, LocalParticipant},
 };
-use tokio::{sync::Notify, task::JoinHandle, time::sleep};
+use tokio::{
+    sync::Notify,
+    task::JoinHandle,
+    time::{sleep, sleep_until},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, warn};
 
@@ -36,13 +40,21 @@ struct Shared {
 
 #[derive(Debug, Clone, PartialEq)]
 enum Item {
-    /// A caption, and when the recogniser said what it shows.
-    Caption(Caption, Option<Instant>),
+    Caption {
+        caption: Caption,
+        /// When the recogniser said what it shows.
+        heard: Option<Instant>,
+        /// Kept back until then, for what is about to take its place.
+        not_before: Option<Instant>,
+    },
     Health(Health),
 }
 
 /// Items that may wait; interims beyond that are dropped, the oldest first.
 const ITEMS_MAX: usize = 256;
+/// Settled words that are being stored are kept back for so long: on a healthy disk they are safe by then, and are
+/// shown once, as final. On a slow one people see them as an interim meanwhile.
+const STORING: Duration = Duration::from_millis(25);
 const RETRY: Duration = Duration::from_millis(250);
 /// How long last captions may take when we leave.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(2);
@@ -65,7 +77,13 @@ impl CaptionQueue {
 
     /// Shows a caption; `heard` is when the recogniser said what it shows.
     pub(crate) fn show(&self, caption: Caption, heard: Option<Instant>) {
-        self.push(Item::Caption(caption, heard));
+        let is_being_stored = caption.segment.is_final && !caption.is_final();
+        let not_before = is_being_stored.then(|| Instant::now() + STORING);
+        self.push(Item::Caption {
+            caption,
+            heard,
+            not_before,
+        });
     }
 
     /// Says how recognition fares.
@@ -88,13 +106,19 @@ impl CaptionQueue {
     /// The next item; `None` when the queue is finishing and empty.
     async fn next(&self) -> Option<Item> {
         loop {
-            if let Some(item) = self.lock().pop_front() {
-                return Some(item);
-            }
+            let is_finishing = self.0.finishing.is_cancelled();
+            let now = (!is_finishing).then(Instant::now);
+            let wait = match take_due(&mut self.lock(), now) {
+                Ok(item) => return Some(item),
+                Err(None) if is_finishing => return None,
+                Err(wait) => wait,
+            };
+            let due = wait.unwrap_or_else(Instant::now).into();
             tokio::select! {
                 biased;
                 () = self.0.added.notified() => {}
-                () = self.0.finishing.cancelled() => return None,
+                () = sleep_until(due), if wait.is_some() => {}
+                () = self.0.finishing.cancelled(), if !is_finishing => {}
             }
         }
     }
@@ -103,6 +127,16 @@ impl CaptionQueue {
         // The items are whole after every statement, panic or not.
         self.0.items.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Takes the first item that isn't kept back beyond `now`; without a time nothing is kept back.
+///
+/// Where there is none, says when there will be, if ever.
+fn take_due(items: &mut VecDeque<Item>, now: Option<Instant>) -> Result<Item, Option<Instant>> {
+    let is_due = |item: &Item| item.not_before().zip(now).is_none_or(|(at, now)| at <= now);
+    let index = items.iter().position(is_due);
+    let item = index.and_then(|index| items.remove(index));
+    item.ok_or_else(|| items.iter().filter_map(Item::not_before).min())
 }
 
 /// Adds an item, in place of what it makes obsolete; returns what had to give way for want of space.
@@ -123,7 +157,7 @@ fn enqueue(items: &mut VecDeque<Item>, item: Item) -> Option<Item> {
 impl Item {
     fn replaces(&self, queued: &Self) -> bool {
         match (self, queued) {
-            (Self::Caption(new, _), Self::Caption(old, _)) => {
+            (Self::Caption { caption: new, .. }, Self::Caption { caption: old, .. }) => {
                 !old.is_final() && new.segment.id == old.segment.id
             }
             (Self::Health(new), Self::Health(old)) => new.track == old.track,
@@ -131,9 +165,16 @@ impl Item {
         }
     }
 
+    fn not_before(&self) -> Option<Instant> {
+        match self {
+            Self::Caption { not_before, .. } => *not_before,
+            Self::Health(_) => None,
+        }
+    }
+
     fn must_arrive(&self) -> bool {
         match self {
-            Self::Caption(caption, _) => caption.is_final(),
+            Self::Caption { caption, .. } => caption.is_final(),
             Self::Health(_) => true,
         }
     }
@@ -157,7 +198,7 @@ async fn send_all(queue: CaptionQueue, participant: LocalParticipant, forms: Cap
 
 async fn send_item(participant: &LocalParticipant, forms: CaptionForms, item: &Item) {
     let mut missing = match item {
-        Item::Caption(..) => forms,
+        Item::Caption { .. } => forms,
         Item::Health(_) => CaptionForms {
             text_streams: false,
             transcription_packets: false,
@@ -177,7 +218,10 @@ async fn send_item(participant: &LocalParticipant, forms: CaptionForms, item: &I
         }
         sleep(RETRY).await;
     }
-    if let Item::Caption(_, Some(heard)) = item {
+    if let Item::Caption {
+        heard: Some(heard), ..
+    } = item
+    {
         metrics::histogram!("lectern_caption_delay_seconds").record(heard.elapsed().as_secs_f64());
     }
 }
@@ -191,11 +235,11 @@ const NO_FORMS: CaptionForms = CaptionForms {
 /// Sends the forms asked for; returns those that failed.
 async fn send_once(participant: &LocalParticipant, forms: CaptionForms, item: &Item) -> CaptionForms {
     let packet = match item {
-        Item::Caption(caption, _) => caption.data_packet(),
+        Item::Caption { caption, .. } => caption.data_packet(),
         Item::Health(health) => health.data_packet(),
     };
     let caption = match item {
-        Item::Caption(caption, _) => Some(caption),
+        Item::Caption { caption, .. } => Some(caption),
         Item::Health(_) => None,
     };
     CaptionForms {
@@ -306,7 +350,11 @@ mod tests {
             is_final: kind == CaptionKind::Final,
             utterance: 0,
         };
-        Item::Caption(Caption { segment, kind }, None)
+        Item::Caption {
+            caption: Caption { segment, kind },
+            heard: None,
+            not_before: None,
+        }
     }
 
     fn interim(id: &str, text: &str) -> Item {
@@ -368,6 +416,47 @@ mod tests {
         enqueue(&mut items, health(HealthState::Interrupted));
         enqueue(&mut items, health(HealthState::Listening));
         assert_eq!(items, [health(HealthState::Listening)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn words_that_are_being_stored_are_shown_once_if_the_disk_is_quick() {
+        let show = |queue: &CaptionQueue, item: Item| {
+            let Item::Caption { mut caption, .. } = item else {
+                unreachable!("a caption")
+            };
+            caption.segment.is_final = true;
+            queue.show(caption, None);
+        };
+        let queue = CaptionQueue::new();
+        show(&queue, interim("a", "whole"));
+        show(&queue, settled("a"));
+        let shown = queue.next().await.expect("an item");
+        assert_eq!((shown.must_arrive(), queue.lock().len()), (true, 0));
+        show(&queue, interim("b", "whole"));
+        queue.push(interim("c", "other words don't wait"));
+        assert_eq!(queue.next().await, Some(interim("c", "other words don't wait")));
+        queue.finish();
+        assert!(
+            matches!(queue.next().await, Some(Item::Caption { .. })),
+            "nothing is kept back at the end"
+        );
+        assert_eq!(queue.next().await, None);
+    }
+
+    #[test]
+    fn words_on_a_slow_disk_are_shown_as_an_interim_after_a_moment() {
+        let now = Instant::now();
+        let Item::Caption { caption, heard, .. } = interim("a", "whole") else {
+            unreachable!("a caption")
+        };
+        let kept = Item::Caption {
+            caption,
+            heard,
+            not_before: Some(now + STORING),
+        };
+        let mut items = VecDeque::from([kept]);
+        assert!(matches!(take_due(&mut items, Some(now)), Err(Some(at)) if at == now + STORING));
+        assert!(take_due(&mut items, Some(now + STORING)).is_ok());
     }
 
     #[test]
