@@ -19,8 +19,7 @@ use tracing::{debug, error, info, warn};
 
 use lectern_pipelines::{
     Caption, ConnectionId, Event as CoreEvent, GateSettings, Health, HealthState, MediaTime, Meeting,
-    MeetingId, Output, RoomName, RoomSid, SegmentId, Settings, Stage, SttEnd,
-    TrackClock, UnixMillis,
+    MeetingId, Output, RoomName, RoomSid, SegmentId, Settings, Stage, SttEnd, TrackClock, UnixMillis,
 };
 use lectern_storage::{MeetingWriter, NotTaken, OpenedMeeting, Receipt, Record};
 
