@@ -106,7 +106,7 @@ impl Held {
             .insert(meeting, room);
     }
 
-    fn remove(&self, meeting: &MeetingId) {
+    pub(crate) fn remove(&self, meeting: &MeetingId) {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

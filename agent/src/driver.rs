@@ -599,7 +599,9 @@ async fn claim(
 }
 
 async fn mark_ended(context: &Context, meeting: &MeetingId) {
-    // Kept to ourselves until the last final is stored: others take up meetings that are over.
+    // Kept to ourselves until the last final is stored: others take up meetings that are over. The leases of rooms
+    // that go on are shorter, and no longer for us.
+    context.held.remove(meeting);
     insist("claim a meeting", || claim(context, meeting, LEASE_WHILE_ENDING)).await;
     let at = unix_now();
     insist("end a meeting", || {

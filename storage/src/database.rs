@@ -49,6 +49,9 @@ impl Postgres {
     }
 }
 
+/// As many processes may start on a new file at once and be one another's rival.
+const SQLITE_MIGRATION_RETRIES: u32 = 8;
+
 impl Database {
     /// Connects, so that a wrong URL or a server that is away is found now and not in the middle of a meeting.
     ///
@@ -75,7 +78,18 @@ impl Database {
     pub async fn migrate(&self) -> Result<(), Error> {
         let migrator = Migrator::with_migrations(migrations());
         let migrated = match self {
-            Self::Sqlite(pool) => migrator.run(pool).await,
+            Self::Sqlite(pool) => {
+                let mut migrated = migrator.run(pool).await;
+                // SQLite has no lock that outlasts a transaction: who finds that another process was faster looks
+                // again, and sees what is left to do.
+                for _ in 0..SQLITE_MIGRATION_RETRIES {
+                    if migrated.is_ok() {
+                        break;
+                    }
+                    migrated = migrator.run(pool).await;
+                }
+                migrated
+            }
             Self::Postgres(postgres) => {
                 // Says at once what is wrong, where a pool would try for a while.
                 connect(&postgres.direct).await?.close().await.ok();

@@ -276,20 +276,24 @@ impl Decoder {
         unsafe {
             let scale = (functions.ps_get_logmath)(self.raw.as_ptr());
             let mut segment = (functions.ps_seg_iter)(self.raw.as_ptr());
+            // Frames count from where the decoder's stream began, many utterances ago; the first segment, which is
+            // the utterance's own beginning, tells where that is.
+            let mut begin = None;
             while !segment.is_null() {
                 let word = (functions.ps_seg_word)(segment);
+                let (mut first, mut last) = (0, 0);
+                (functions.ps_seg_frames)(segment, &raw mut first, &raw mut last);
+                let begin = *begin.get_or_insert(first);
                 if !word.is_null()
                     && let Some(text) = spoken(&CStr::from_ptr(word).to_string_lossy())
                 {
-                    let (mut first, mut last) = (0, 0);
-                    (functions.ps_seg_frames)(segment, &raw mut first, &raw mut last);
                     let posterior =
                         (functions.ps_seg_prob)(segment, ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
                     heard.push(Heard {
                         text: text.to_owned(),
-                        start_seconds: f64::from(first) / FRAMES_PER_SECOND,
+                        start_seconds: f64::from(first - begin) / FRAMES_PER_SECOND,
                         // The last frame is the word's own.
-                        end_seconds: f64::from(last + 1) / FRAMES_PER_SECOND,
+                        end_seconds: f64::from(last + 1 - begin) / FRAMES_PER_SECOND,
                         confidence: (functions.logmath_exp)(scale, posterior).clamp(0.0, 1.0),
                     });
                 }

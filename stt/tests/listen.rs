@@ -251,6 +251,32 @@ async fn speech_becomes_words_in_deepgrams_order() {
 }
 
 #[tokio::test]
+async fn later_utterances_have_their_own_times() {
+    let running = Running::start(small()).await;
+    let mut client = running.connect(QUERY).await;
+    for _ in 0..3 {
+        client.audio(&utterance(), 3_200).await;
+        client.until(|message| message["speech_final"] == true).await;
+    }
+    let finals = client.finals();
+    assert_eq!(finals.len(), 3);
+    for results in finals {
+        let number = |value: &Value| value.as_f64().expect("a number");
+        let (start, duration) = (number(&results["start"]), number(&results["duration"]));
+        let words = results["channel"]["alternatives"][0]["words"]
+            .as_array()
+            .expect("words");
+        let said = number(&words[words.len() - 1]["end"]) - number(&words[0]["start"]);
+        assert!((1.0..2.5).contains(&said), "the words take {said} s: {words:?}");
+        assert!(
+            number(&words[0]["start"]) < start + duration - said + 0.01,
+            "{words:?}"
+        );
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn frames_of_odd_sizes_hold_the_same_words() {
     let running = Running::start(small()).await;
     for frame in [77, 641, 64_001, usize::MAX >> 1] {

@@ -17,14 +17,14 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 
 /// A LiveKit server that nobody else uses.
-pub struct Server {
-    pub livekit: LiveKit,
+pub(crate) struct Server {
+    pub(crate) livekit: LiveKit,
     child: Child,
     folder: PathBuf,
 }
 
 impl Server {
-    pub fn start(folder: &Path) -> Self {
+    pub(crate) fn start(folder: &Path) -> Self {
         let program = variable("LIVEKIT_SERVER");
         let (port, tcp_port) = (free_port(), free_port());
         let udp_port = UdpSocket::bind("127.0.0.1:0")
@@ -62,7 +62,7 @@ impl Server {
         }
     }
 
-    pub fn token(&self, room: &str, identity: &str, name: &str) -> String {
+    pub(crate) fn token(&self, room: &str, identity: &str, name: &str) -> String {
         let room = RoomName::parse(room).expect("a good name");
         let identity = ParticipantIdentity::parse(identity).expect("a good identity");
         let token = lectern_agent::participant_token(&self.livekit, &room, &identity, name).expect("a token");
@@ -81,21 +81,21 @@ impl Drop for Server {
 }
 
 /// A `lectern` process and its log.
-pub struct Lectern {
+pub(crate) struct Lectern {
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
-    pub data: PathBuf,
+    pub(crate) data: PathBuf,
 }
 
 impl Lectern {
     /// Starts a worker and waits until LiveKit has accepted it.
-    pub fn agent(server: &Server, data: &Path, settings: &[(&str, &str)]) -> Self {
+    pub(crate) fn agent(server: &Server, data: &Path, settings: &[(&str, &str)]) -> Self {
         let lectern = Self::start(&["agent"], server, data, settings);
         lectern.wait_for_log("registered");
         lectern
     }
 
-    pub fn start(arguments: &[&str], server: &Server, data: &Path, settings: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(arguments: &[&str], server: &Server, data: &Path, settings: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_lectern"))
             .args(arguments)
             .env_clear()
@@ -123,11 +123,11 @@ impl Lectern {
         }
     }
 
-    pub fn wait_for_log(&self, text: &str) {
+    pub(crate) fn wait_for_log(&self, text: &str) {
         wait_for(&format!("{text:?} in the log"), PATIENCE, || self.logged(text));
     }
 
-    pub fn logged(&self, text: &str) -> bool {
+    pub(crate) fn logged(&self, text: &str) -> bool {
         self.log
             .lock()
             .expect("no holder panics")
@@ -135,23 +135,23 @@ impl Lectern {
             .any(|line| line.contains(text))
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         self.log.lock().expect("no holder panics").join("\n")
     }
 
     /// Sends SIGTERM to our own child.
-    pub fn terminate(&self) {
+    pub(crate) fn terminate(&self) {
         let status = Command::new("kill").arg(self.child.id().to_string()).status();
         assert!(status.expect("kill runs").success());
     }
 
     /// Ends the process as a crash would.
-    pub fn crash(&mut self) {
+    pub(crate) fn crash(&mut self) {
         self.child.kill().expect("it runs");
         self.child.wait().expect("it is our child");
     }
 
-    pub fn wait(&mut self, patience: Duration) -> ExitStatus {
+    pub(crate) fn wait(&mut self, patience: Duration) -> ExitStatus {
         let began = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().expect("it is our child") {
@@ -163,7 +163,7 @@ impl Lectern {
     }
 
     /// What a command about stored meetings prints.
-    pub fn ask(&self, arguments: &[&str]) -> Result<String, String> {
+    pub(crate) fn ask(&self, arguments: &[&str]) -> Result<String, String> {
         ask(&self.data, arguments)
     }
 }
@@ -179,7 +179,7 @@ impl Drop for Lectern {
 }
 
 /// What a command about stored meetings prints, or its error.
-pub fn ask(data: &Path, arguments: &[&str]) -> Result<String, String> {
+pub(crate) fn ask(data: &Path, arguments: &[&str]) -> Result<String, String> {
     let output = Command::new(env!("CARGO_BIN_EXE_lectern"))
         .args(arguments)
         .env_clear()
@@ -193,14 +193,14 @@ pub fn ask(data: &Path, arguments: &[&str]) -> Result<String, String> {
 }
 
 /// A client of another make that speaks and prints the captions it gets, as a line of JSON each.
-pub struct Client {
+pub(crate) struct Client {
     child: Child,
     lines: Arc<Mutex<Vec<Value>>>,
 }
 
 impl Client {
     /// The official Python SDK.
-    pub fn python(
+    pub(crate) fn python(
         server: &Server,
         room: &str,
         identity: &str,
@@ -217,7 +217,7 @@ impl Client {
     }
 
     /// livekit-client in Chromium.
-    pub fn browser(
+    pub(crate) fn browser(
         server: &Server,
         room: &str,
         identity: &str,
@@ -253,16 +253,16 @@ impl Client {
         Self { child, lines }
     }
 
-    pub fn lines(&self) -> Vec<Value> {
+    pub(crate) fn lines(&self) -> Vec<Value> {
         self.lines.lock().expect("no holder panics").clone()
     }
 
-    pub fn wait_for(&self, what: &str, test: impl Fn(&Value) -> bool) {
+    pub(crate) fn wait_for(&self, what: &str, test: impl Fn(&Value) -> bool) {
         wait_for(what, PATIENCE, || self.lines().iter().any(&test));
     }
 
     /// Waits until the client has left by itself.
-    pub fn finish(mut self) -> Vec<Value> {
+    pub(crate) fn finish(mut self) -> Vec<Value> {
         let status = self.child.wait().expect("it is our child");
         assert!(status.success(), "the client failed: {status}");
         // Its last lines may be on their way still.
@@ -278,7 +278,7 @@ impl Drop for Client {
     }
 }
 
-pub fn wait_for(what: &str, patience: Duration, test: impl Fn() -> bool) {
+pub(crate) fn wait_for(what: &str, patience: Duration, test: impl Fn() -> bool) {
     let began = Instant::now();
     while !test() {
         assert!(began.elapsed() < patience, "waited {patience:?} for {what}");
@@ -286,16 +286,16 @@ pub fn wait_for(what: &str, patience: Duration, test: impl Fn() -> bool) {
     }
 }
 
-pub fn variable(name: &str) -> String {
+pub(crate) fn variable(name: &str) -> String {
     std::env::var(name)
         .unwrap_or_else(|_| panic!("{name} is not set: run `make test`, or scripts/with-services COMMAND"))
 }
 
-pub fn repository(path: &str) -> PathBuf {
+pub(crate) fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
         .expect("a free port")
@@ -310,4 +310,4 @@ fn tail(path: &Path) -> String {
 
 const SECRET: &str = "secretsecretsecretsecretsecretsecret";
 /// These machines are shared: a test that waits this long for something small has failed.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
