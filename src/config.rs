@@ -2,7 +2,7 @@
 //!
 //! Everything arrives as text, so that [`Problems`] can name every mistake at once instead of the first.
 
-use std::{path::PathBuf, str::FromStr, time::Duration};
+use std::{fmt::Display, path::PathBuf, str::FromStr, time::Duration};
 
 use anyhow::bail;
 use lectern_agent::{CaptionForms, LiveKit, Llm, ScreenShareAudio, Stt, SttUrl, Visibility};
@@ -174,9 +174,9 @@ impl Problems {
         bail!("the settings don't work out:\n  {}", self.0.join("\n  "))
     }
 
-    fn number<T: FromStr + PartialOrd + Copy>(&mut self, name: &str, text: &str, least: T, most: T) -> T
+    fn number<T>(&mut self, name: &str, text: &str, least: T, most: T) -> T
     where
-        T: std::fmt::Display,
+        T: FromStr + PartialOrd + Copy + Display,
     {
         match text.trim().parse::<T>() {
             Ok(number) if number >= least && number <= most => number,
