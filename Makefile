@@ -2,7 +2,7 @@
 SHELL := bash
 export PATH := $(CURDIR)/.dev/bin:$(CURDIR)/.dev/go/bin:$(CURDIR)/.dev/node/bin:$(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo test lint ci clean
+.PHONY: help demo test lint ci record clean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -23,6 +23,9 @@ lint: ## Formatting, clippy and documentation without a warning; licences and ba
 	cargo deny --locked check bans licenses sources
 
 ci: lint test ## What a change must pass
+
+record: ## Ask a live recogniser anew for FIXTURE=fixtures/NAME, in real time
+	cargo run --locked -- replay $(FIXTURE) --record --out target/record
 
 clean: ## Forget all that was built, downloaded and run here
 	rm -rf target .dev tests/browser/node_modules

@@ -8,7 +8,7 @@ use anyhow::bail;
 use lectern_agent::{CaptionForms, LiveKit, Llm, ScreenShareAudio, Stt, SttUrl, Visibility};
 use lectern_pipelines::{ModelImprovement, SttSettings};
 use lectern_storage::{Addressing, DatabaseConfig, ObjectsConfig, S3Config};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 /// The LiveKit server.
 #[derive(Debug, Clone, clap::Args)]
@@ -203,8 +203,8 @@ impl Problems {
         found.or(choices.first()).expect("a setting has a choice").1
     }
 
-    fn required<T: Clone + Default>(&mut self, name: &str, value: Option<&T>, remedy: &str) -> T {
-        value.cloned().unwrap_or_else(|| {
+    fn required<T: Setting>(&mut self, name: &str, value: &Option<T>, remedy: &str) -> T {
+        given(value).unwrap_or_else(|| {
             self.add(format!("{name} is missing: {remedy}"));
             T::default()
         })
@@ -216,11 +216,11 @@ impl LiveKitArgs {
     pub(crate) fn livekit(&self, problems: &mut Problems) -> LiveKit {
         let url = problems.required(
             "LIVEKIT_URL",
-            self.livekit_url.as_ref(),
+            &self.livekit_url,
             "the LiveKit server's address, such as wss://livekit.example.org; `lectern up` starts one of its own",
         );
         let schemes = ["ws://", "wss://", "http://", "https://"];
-        if self.livekit_url.is_some() && !schemes.iter().any(|scheme| url.starts_with(scheme)) {
+        if !url.is_empty() && !schemes.iter().any(|scheme| url.starts_with(scheme)) {
             problems.add(format!(
                 "LIVEKIT_URL is {url:?}; it has to begin with ws://, wss://, http:// or https://"
             ));
@@ -229,12 +229,12 @@ impl LiveKitArgs {
             url,
             api_key: problems.required(
                 "LIVEKIT_API_KEY",
-                self.livekit_api_key.as_ref(),
+                &self.livekit_api_key,
                 "the name of a key in LiveKit's configuration",
             ),
             api_secret: problems.required(
                 "LIVEKIT_API_SECRET",
-                self.livekit_api_secret.as_ref(),
+                &self.livekit_api_secret,
                 "the secret of that key",
             ),
         }
@@ -244,8 +244,8 @@ impl LiveKitArgs {
 impl SttArgs {
     /// The recogniser that was asked for, if any: its base URL.
     pub(crate) fn remote_url(&self) -> Option<String> {
-        match (&self.deepgram_url, &self.deepgram_api_key) {
-            (Some(url), _) => Some(url.clone()),
+        match (given(&self.deepgram_url), given(&self.deepgram_api_key)) {
+            (Some(url), _) => Some(url),
             (None, Some(_)) => Some(DEEPGRAM_URL.to_owned()),
             (None, None) => None,
         }
@@ -258,7 +258,7 @@ impl SttArgs {
         }
         Stt {
             base_url: url.to_owned(),
-            api_key: self.deepgram_api_key.clone(),
+            api_key: given(&self.deepgram_api_key),
             sockets_max: problems.number("STT_SOCKETS_MAX", &self.stt_sockets_max, 1, 100_000),
             settings: self.questions(catch_up_rate, problems),
         }
@@ -268,7 +268,7 @@ impl SttArgs {
         let endpointing = problems.number("LECTERN_STT_ENDPOINTING_MS", &self.stt_endpointing_ms, 10, 5000);
         SttSettings {
             model: Some(self.stt_model.clone()).filter(|model| !model.is_empty()),
-            language: self.stt_language.clone().filter(|language| !language.is_empty()),
+            language: given(&self.stt_language),
             endpointing: Duration::from_millis(endpointing),
             keyterms: self
                 .stt_keyterms
@@ -288,8 +288,8 @@ impl SttArgs {
     /// The embedded recogniser's settings.
     pub(crate) fn embedded(&self, problems: &mut Problems) -> lectern_stt::Config {
         let mut config = lectern_stt::Config::for_this_machine();
-        if let Some(text) = &self.stt_sessions_max {
-            config.sessions_max = problems.number("STT_SESSIONS_MAX", text, 1, 10_000);
+        if let Some(text) = given(&self.stt_sessions_max) {
+            config.sessions_max = problems.number("STT_SESSIONS_MAX", &text, 1, 10_000);
         }
         config.model_dir.clone_from(&self.stt_model_dir);
         config
@@ -299,13 +299,11 @@ impl SttArgs {
 impl LlmArgs {
     /// The language model, if one was asked for.
     pub(crate) fn llm(&self, problems: &mut Problems) -> Option<Llm> {
-        if self.openai_api_key.is_none() && self.openai_base_url.is_none() {
+        let api_key = given(&self.openai_api_key);
+        if api_key.is_none() && given(&self.openai_base_url).is_none() {
             return None;
         }
-        let base_url = self
-            .openai_base_url
-            .clone()
-            .unwrap_or_else(|| OPENAI_URL.to_owned());
+        let base_url = given(&self.openai_base_url).unwrap_or_else(|| OPENAI_URL.to_owned());
         if !base_url.starts_with("http://") && !base_url.starts_with("https://") {
             problems.add(format!(
                 "OPENAI_BASE_URL is {base_url:?}; it has to begin with http:// or https://"
@@ -313,7 +311,7 @@ impl LlmArgs {
         }
         Some(Llm {
             base_url,
-            api_key: self.openai_api_key.clone(),
+            api_key,
             model: self.llm_model.clone(),
             context_tokens: problems.number(
                 "LECTERN_LLM_CONTEXT_TOKENS",
@@ -329,8 +327,8 @@ impl StorageArgs {
     /// Where rows go.
     pub(crate) fn database(&self, problems: &mut Problems) -> DatabaseConfig {
         DatabaseConfig {
-            url: self.database_url.clone(),
-            direct_url: self.database_direct_url.clone(),
+            url: given(&self.database_url),
+            direct_url: given(&self.database_direct_url),
             data_dir: self.data.clone(),
             max_connections: problems.number(
                 "DATABASE_MAX_CONNECTIONS",
@@ -343,18 +341,18 @@ impl StorageArgs {
 
     /// Where artifacts go.
     pub(crate) fn objects(&self, problems: &mut Problems) -> ObjectsConfig {
-        let s3 = self.s3_bucket.as_ref().map(|bucket| S3Config {
-            bucket: bucket.clone(),
-            endpoint: self.s3_endpoint.clone(),
+        let s3 = given(&self.s3_bucket).map(|bucket| S3Config {
+            bucket,
+            endpoint: given(&self.s3_endpoint),
             region: self.s3_region.clone(),
             access_key_id: problems.required(
                 "S3_ACCESS_KEY_ID",
-                self.s3_access_key_id.as_ref(),
+                &self.s3_access_key_id,
                 "the access key for the bucket",
             ),
             secret_access_key: problems.required(
                 "S3_SECRET_ACCESS_KEY",
-                self.s3_secret_access_key.as_ref(),
+                &self.s3_secret_access_key,
                 "the secret of that key",
             ),
             addressing: problems.one_of(
@@ -363,7 +361,7 @@ impl StorageArgs {
                 &[("false", Addressing::Host), ("true", Addressing::Path)],
             ),
         });
-        if self.s3_bucket.is_none() && self.s3_endpoint.is_some() {
+        if given(&self.s3_bucket).is_none() && given(&self.s3_endpoint).is_some() {
             problems.add("S3_ENDPOINT is given and S3_BUCKET is not; name the bucket, or leave out both");
         }
         ObjectsConfig {
@@ -442,6 +440,28 @@ impl ServiceArgs {
     }
 }
 
+/// A setting as text, secret or not.
+pub(crate) trait Setting: Clone + Default {
+    fn text(&self) -> &str;
+}
+
+impl Setting for String {
+    fn text(&self) -> &str {
+        self
+    }
+}
+
+impl Setting for SecretString {
+    fn text(&self) -> &str {
+        self.expose_secret()
+    }
+}
+
+/// A variable that is set to nothing, as files of variables have it, is not set.
+pub(crate) fn given<T: Setting>(value: &Option<T>) -> Option<T> {
+    value.clone().filter(|value| !value.text().trim().is_empty())
+}
+
 /// Deepgram's own service.
 const DEEPGRAM_URL: &str = "https://api.deepgram.com";
 const OPENAI_URL: &str = "https://api.openai.com/v1";
@@ -502,6 +522,10 @@ mod tests {
     #[test]
     fn key_alone_means_deepgram() {
         let args = |extra: &[&str]| All::parse_from([&["lectern"], extra].concat()).stt;
+        assert_eq!(
+            args(&["--deepgram-api-key=", "--deepgram-url="]).remote_url(),
+            None
+        );
         assert_eq!(
             args(&["--deepgram-api-key=k"]).remote_url().as_deref(),
             Some(DEEPGRAM_URL)

@@ -10,7 +10,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::{
-    config::{AgentArgs, LiveKitArgs, LlmArgs, Problems, ServiceArgs, StorageArgs, SttArgs},
+    config::{AgentArgs, LiveKitArgs, LlmArgs, Problems, ServiceArgs, StorageArgs, SttArgs, given},
     embedded::Embedded,
     livekit_server::LiveKitServer,
     signals::Stop,
@@ -55,7 +55,7 @@ pub(crate) struct ServiceCommand {
 /// Everything in one process, until the operator stops it.
 pub(crate) async fn up(mut args: UpArgs) -> anyhow::Result<()> {
     let stop = Stop::on_signals()?;
-    let server = match args.livekit.livekit_url {
+    let server = match given(&args.livekit.livekit_url) {
         Some(_) => None,
         None => Some(LiveKitServer::start(&args.storage.data.join("livekit")).await?),
     };
