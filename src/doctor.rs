@@ -9,29 +9,12 @@ use lectern_pipelines::DEEPGRAM_CATCH_UP_RATE;
 use lectern_storage::{Database, Objects};
 
 use crate::{
-    config::{AgentArgs, LiveKitArgs, LlmArgs, Problems, ServiceArgs, StorageArgs, SttArgs},
-    run::place_of,
+    config::Problems,
+    run::{UpArgs, place_of},
 };
 
-/// Settings of `lectern doctor`: all there are.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    #[command(flatten)]
-    livekit: LiveKitArgs,
-    #[command(flatten)]
-    stt: SttArgs,
-    #[command(flatten)]
-    llm: LlmArgs,
-    #[command(flatten)]
-    storage: StorageArgs,
-    #[command(flatten)]
-    agent: AgentArgs,
-    #[command(flatten)]
-    service: ServiceArgs,
-}
-
 /// Checks everything, says each result, and fails if something does not work.
-pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+pub(crate) async fn run(args: UpArgs) -> anyhow::Result<()> {
     let mut report = Report::default();
     report
         .check("settings of the worker", async { worker_settings(&args) })
@@ -71,7 +54,7 @@ impl Report {
     }
 }
 
-fn worker_settings(args: &Args) -> anyhow::Result<String> {
+fn worker_settings(args: &UpArgs) -> anyhow::Result<String> {
     let mut problems = Problems::default();
     let rooms = args.agent.rooms_max(&mut problems);
     let drain = args.agent.drain(&mut problems);
@@ -86,7 +69,7 @@ fn worker_settings(args: &Args) -> anyhow::Result<String> {
     ))
 }
 
-async fn livekit(args: &Args) -> anyhow::Result<String> {
+async fn livekit(args: &UpArgs) -> anyhow::Result<String> {
     let mut problems = Problems::default();
     let livekit = args.livekit.livekit(&mut problems);
     problems.finish()?;
@@ -94,7 +77,7 @@ async fn livekit(args: &Args) -> anyhow::Result<String> {
     Ok(format!("{} accepts the key and has {rooms} rooms", livekit.url))
 }
 
-async fn recogniser(args: &Args) -> anyhow::Result<String> {
+async fn recogniser(args: &UpArgs) -> anyhow::Result<String> {
     let mut problems = Problems::default();
     let config = args.stt.embedded(&mut problems);
     let Some(url) = args.stt.remote_url() else {
@@ -111,7 +94,7 @@ async fn recogniser(args: &Args) -> anyhow::Result<String> {
     Ok(format!("{url} accepts a stream"))
 }
 
-async fn summary(args: &Args) -> anyhow::Result<String> {
+async fn summary(args: &UpArgs) -> anyhow::Result<String> {
     let mut problems = Problems::default();
     let llm = args.llm.llm(&mut problems);
     problems.finish()?;
@@ -122,7 +105,7 @@ async fn summary(args: &Args) -> anyhow::Result<String> {
     Ok(format!("{} at {} answers", llm.model, llm.base_url))
 }
 
-async fn database(args: &Args) -> anyhow::Result<String> {
+async fn database(args: &UpArgs) -> anyhow::Result<String> {
     let mut problems = Problems::default();
     let config = args.storage.database(&mut problems);
     problems.finish()?;
@@ -132,7 +115,7 @@ async fn database(args: &Args) -> anyhow::Result<String> {
     Ok(format!("{} is up to date", database.place()))
 }
 
-async fn artifacts(args: &Args) -> anyhow::Result<String> {
+async fn artifacts(args: &UpArgs) -> anyhow::Result<String> {
     let mut problems = Problems::default();
     let config = args.storage.objects(&mut problems);
     problems.finish()?;

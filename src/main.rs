@@ -51,7 +51,7 @@ enum Command {
     /// Bring the database up to date; `up`, `agent` and `service` do it when they start.
     Migrate(meetings::MigrateArgs),
     /// Check the settings and everything they lead to, and say what to do.
-    Doctor(doctor::Args),
+    Doctor(run::UpArgs),
     /// Turn minutes (JSON on standard input) into a PDF (on standard output).
     #[command(hide = true)]
     Render(RenderArgs),

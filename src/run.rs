@@ -16,21 +16,21 @@ use crate::{
     signals::Stop,
 };
 
-/// Settings of `lectern up`: all there are.
+/// Settings of `lectern up` and `lectern doctor`: all there are.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct UpArgs {
     #[command(flatten)]
-    livekit: LiveKitArgs,
+    pub(crate) livekit: LiveKitArgs,
     #[command(flatten)]
-    stt: SttArgs,
+    pub(crate) stt: SttArgs,
     #[command(flatten)]
-    llm: LlmArgs,
+    pub(crate) llm: LlmArgs,
     #[command(flatten)]
     pub(crate) storage: StorageArgs,
     #[command(flatten)]
-    agent: AgentArgs,
+    pub(crate) agent: AgentArgs,
     #[command(flatten)]
-    service: ServiceArgs,
+    pub(crate) service: ServiceArgs,
 }
 
 /// Settings of `lectern agent`.
