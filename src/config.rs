@@ -496,6 +496,8 @@ mod tests {
             "--visibility=loud",
             "--caption-forms=text-streams,smoke",
             "--s3-endpoint=http://127.0.0.1:9000",
+            // Whatever the environment of the tests has.
+            "--s3-bucket=",
         ]);
         let mut problems = Problems::default();
         all.livekit.livekit(&mut problems);

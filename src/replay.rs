@@ -107,7 +107,14 @@ pub(crate) async fn run(mut args: Args) -> anyhow::Result<()> {
     let summary = extractive(&lecture);
     Outcome::write_artifacts(&lecture, &summary, &args.out)?;
     report(&lecture, &outcome, began.elapsed(), &args.out);
-    outcome.write_traces(&Minutes::compose(&lecture, &summary), &args.out)
+    let heard_nothing = outcome.segments.is_empty() && !outcome.gaps.is_empty();
+    outcome.write_traces(&Minutes::compose(&lecture, &summary), &args.out)?;
+    if heard_nothing {
+        bail!(
+            "there is speech, and the recogniser gave not a word for it; `lectern doctor` says what is wrong with it"
+        );
+    }
+    Ok(())
 }
 
 /// Plays to a live recogniser: the one of the settings, or our own.
