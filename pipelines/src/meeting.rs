@@ -9,6 +9,7 @@ use std::{
 use crate::{
     AudioFrame, Caption, CaptionKind, ConnectionId, Gap, Health, MediaTime, Participant, ParticipantIdentity,
     Resampler, SAMPLE_RATE_HZ, Segment, SegmentId, TrackKey, TrackSid,
+    audio::SAMPLES_PER_MS,
     gate::{Gate, GateSettings, Passed},
     stt::{Session, SessionOutput, SttSettings},
     transcript::Transcript,
@@ -222,7 +223,6 @@ impl Meeting {
         };
         track.session.pump(now, &mut self.last_connection);
         while let Some(output) = track.session.poll_output() {
-            let speaker = speaker_of(&self.participants, &track.speaker);
             let output = match output {
                 SessionOutput::Open {
                     connection,
@@ -250,14 +250,17 @@ impl Meeting {
                     Output::CloseStt { connection }
                 }
                 SessionOutput::Speech(event) => {
-                    if let Some(segment) = track.transcript.apply(event, &speaker) {
+                    if let Some(segment) = track
+                        .transcript
+                        .apply(event, &speaker_of(&self.participants, &track.speaker))
+                    {
                         show(segment, &mut self.unstored, &mut self.outputs);
                     }
                     continue;
                 }
                 SessionOutput::Gap { from, to, reason } => Output::StoreGap(Gap {
                     track: track.sid.clone(),
-                    speaker,
+                    speaker: speaker_of(&self.participants, &track.speaker),
                     start: time_of(from),
                     end: time_of(to),
                     reason,
@@ -364,10 +367,7 @@ impl Track {
         let mut passed_any = false;
         let pass = |passed: Passed<'_>| {
             passed_any = true;
-            match passed {
-                Passed::Audio { position, samples } => session.push_audio(position, samples),
-                Passed::Shut => session.end_utterance(),
-            }
+            hand_on(passed, session);
         };
         if frame.sample_rate_hz == SAMPLE_RATE_HZ && frame.channels == 1 {
             gate.push(frame.samples, pass);
@@ -390,10 +390,7 @@ impl Track {
             self.scratch.clear();
             resampler.flush(&mut self.scratch);
             let session = &mut self.session;
-            gate.push(&self.scratch, |passed| match passed {
-                Passed::Audio { position, samples } => session.push_audio(position, samples),
-                Passed::Shut => session.end_utterance(),
-            });
+            gate.push(&self.scratch, |passed| hand_on(passed, session));
         }
         self.shut();
         self.session.finish();
@@ -404,10 +401,7 @@ impl Track {
         let Some(gate) = self.gate.as_mut().filter(|gate| gate.is_open()) else {
             return;
         };
-        gate.shut(|passed| match passed {
-            Passed::Audio { position, samples } => session.push_audio(position, samples),
-            Passed::Shut => session.end_utterance(),
-        });
+        gate.shut(|passed| hand_on(passed, session));
     }
 
     fn is_over(&self) -> bool {
@@ -425,6 +419,14 @@ impl Track {
             .into_iter()
             .chain(self.session.poll_timeout())
             .min()
+    }
+}
+
+/// What the gate lets through is the session's to send.
+fn hand_on(passed: Passed<'_>, session: &mut Session) {
+    match passed {
+        Passed::Audio { position, samples } => session.push_audio(position, samples),
+        Passed::Shut => session.end_utterance(),
     }
 }
 
@@ -464,7 +466,6 @@ fn time_of(samples: u64) -> MediaTime {
     MediaTime::from_millis(samples / SAMPLES_PER_MS)
 }
 
-const SAMPLES_PER_MS: u64 = SAMPLE_RATE_HZ as u64 / 1000;
 /// A live track has a frame every 10 to 20 ms, silence included.
 const STALL: Duration = Duration::from_millis(500);
 const SAMPLE_RATES_HZ: std::ops::RangeInclusive<u32> = 4_000..=384_000;

@@ -8,7 +8,8 @@ use super::{
     timeline::{Edge, Timeline},
 };
 use crate::{
-    ConnectionId, GapReason, HealthState, MediaTime, SAMPLE_RATE_HZ, SttEnd, Word, gate::HANGOVER_MARGIN,
+    ConnectionId, GapReason, HealthState, MediaTime, SAMPLE_RATE_HZ, SttEnd, Word, audio::SAMPLES_PER_MS,
+    gate::HANGOVER_MARGIN,
 };
 
 /// Keeps the audio since the last final, opens a connection when there is speech, and asks again after a failure.
@@ -628,8 +629,6 @@ fn heard(timeline: &Timeline, results: &Results) -> Speech {
 fn samples_in(duration: Duration) -> u64 {
     duration.as_millis() as u64 * SAMPLES_PER_MS
 }
-
-const SAMPLES_PER_MS: u64 = SAMPLE_RATE_HZ as u64 / 1000;
 
 /// Speech that is kept while no recogniser takes it: two minutes, 3.8 MB; beyond that the oldest is given up.
 const PENDING_SAMPLES_MAX: u64 = 120 * SAMPLE_RATE_HZ as u64;
