@@ -39,9 +39,9 @@ pub(crate) enum Entry {
 #[derive(Debug, Default)]
 pub(crate) struct Held(Mutex<HashMap<MeetingId, RoomName>>);
 
-/// How long a dead worker's meetings stay its own. Longer than a stalled database or a busy machine should last,
-/// shorter than listeners should wait.
-const LEASE_TTL: Duration = Duration::from_secs(3);
+/// How long a dead worker's meetings stay its own: not long, for listeners are waiting. A worker that is only
+/// late keeps them all the same, see [`crate::reconcile::Unheld`].
+const LEASE_TTL: Duration = Duration::from_millis(900);
 /// When to look again at a meeting whose worker failed; the reconciler may be quicker.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 const IDENTITY_SUFFIX_CHARS: usize = 12;

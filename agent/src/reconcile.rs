@@ -5,13 +5,11 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use tracing::warn;
-
 use lectern_pipelines::{MeetingId, RoomName, RoomSid, UnixMillis};
 use lectern_storage::{CONTINUES_WITHIN, LiveMeeting};
 
 use crate::{
-    Context,
+    Context, Error,
     server::{ListedRoom, Server},
 };
 
@@ -47,6 +45,8 @@ pub(crate) struct Standpoint<'a, Mine: Fn(&RoomName) -> bool> {
     pub(crate) is_mine: Mine,
     /// Rooms as this process has known them.
     pub(crate) known: &'a KnownRooms,
+    /// Leases that have run out.
+    pub(crate) unheld: &'a Unheld,
     /// What a room's absence means.
     pub(crate) absence: Absence,
     /// When the lists were made, in the database's time.
@@ -61,6 +61,23 @@ pub(crate) enum Absence {
     /// LiveKit's server went away a moment ago: the people may come back to the same sitting.
     MayBeARestart,
 }
+
+/// Leases that have run out, and since when they have been seen so.
+///
+/// A lease is short, and a busy machine or database may keep its holder from extending it in time. So nothing is done
+/// about one that has just run out: a holder that lives moves it on meanwhile.
+#[derive(Debug, Default)]
+pub(crate) struct Unheld(HashMap<MeetingId, Expired>);
+
+#[derive(Debug, Clone, Copy)]
+struct Expired {
+    until: UnixMillis,
+    seen_at: UnixMillis,
+}
+
+/// So long a lease that has run out must stand still: longer than from one extension to the next, so that it also
+/// protects a holder whose clock is behind ours.
+pub(crate) const LEASE_GRACE: Duration = Duration::from_millis(500);
 
 /// When this process first saw each life of a room.
 #[derive(Debug, Default)]
@@ -105,7 +122,7 @@ impl<Mine: Fn(&RoomName) -> bool> Standpoint<'_, Mine> {
         }
         match meeting {
             // Somebody had it: if they have it no more, they died.
-            Some(meeting) if meeting.lease.is_some() => !is_held(meeting, self.now),
+            Some(meeting) if meeting.lease.is_some() => self.unheld.confirms(meeting, self.now),
             _ => self.known.since(&room.sid, self.now) >= LEFT_TO_DISPATCH,
         }
     }
@@ -113,7 +130,43 @@ impl<Mine: Fn(&RoomName) -> bool> Standpoint<'_, Mine> {
     fn is_over(&self, meeting: &LiveMeeting) -> bool {
         let unseen = Duration::from_millis(u64::try_from(self.now.0 - meeting.last_seen_at.0).unwrap_or(0));
         let may_return = self.absence == Absence::MayBeARestart && unseen <= CONTINUES_WITHIN;
-        !may_return && !is_held(meeting, self.now) && !(self.is_mine)(&meeting.room)
+        !may_return && self.unheld.confirms(meeting, self.now) && !(self.is_mine)(&meeting.room)
+    }
+}
+
+impl Unheld {
+    /// Takes note of the leases that have run out, and forgets those that have moved.
+    pub(crate) fn update(&mut self, meetings: &[LiveMeeting], now: UnixMillis) {
+        let before = std::mem::take(&mut self.0);
+        let expired = meetings.iter().filter_map(|meeting| {
+            let until = meeting.lease.as_ref()?.until;
+            let known = before.get(&meeting.id).filter(|known| known.until == until);
+            let fresh = Expired { until, seen_at: now };
+            (until <= now).then(|| (meeting.id.clone(), *known.unwrap_or(&fresh)))
+        });
+        self.0 = expired.collect();
+    }
+
+    /// Whether some lease is still given its chance to move.
+    pub(crate) fn any_new(&self, now: UnixMillis) -> bool {
+        self.0.values().any(|expired| !expired.is_confirmed(now))
+    }
+
+    /// Whether nobody works on a live meeting: it was handed back, or its lease ran out and stood still.
+    fn confirms(&self, meeting: &LiveMeeting, now: UnixMillis) -> bool {
+        match &meeting.lease {
+            None => true,
+            Some(_) => self
+                .0
+                .get(&meeting.id)
+                .is_some_and(|expired| expired.is_confirmed(now)),
+        }
+    }
+}
+
+impl Expired {
+    fn is_confirmed(self, now: UnixMillis) -> bool {
+        now.0 - self.seen_at.0 >= LEASE_GRACE.as_millis() as i64
     }
 }
 
@@ -138,39 +191,22 @@ impl KnownRooms {
     }
 }
 
-/// Whether a live meeting has somebody who works on it.
-pub(crate) fn is_held(meeting: &LiveMeeting, now: UnixMillis) -> bool {
-    meeting.lease.as_ref().is_some_and(|lease| lease.until > now)
-}
-
 /// Looks at the database, and at LiveKit's rooms if that is due or a meeting has lost its worker.
 ///
 /// Nothing comes back where nothing is to be compared, or one of the two can't be asked: the next look is soon.
-pub(crate) async fn observe<Mine: Fn(&RoomName) -> bool>(
+pub(crate) async fn observe(
     context: &Context,
     server: &Server,
     depth: Depth,
-    is_mine: Mine,
     now: UnixMillis,
-) -> Option<Observation> {
-    let meetings = match context.database.live_meetings().await {
-        Ok(meetings) => meetings,
-        Err(error) => {
-            warn!("can't compare rooms with meetings: {error}");
-            return None;
-        }
-    };
-    let orphaned = |meeting: &LiveMeeting| !is_held(meeting, now) && !is_mine(&meeting.room);
-    if depth == Depth::Leases && !meetings.iter().any(orphaned) {
-        return None;
+) -> Result<Option<Observation>, Error> {
+    if depth == Depth::Leases && !context.database.any_meeting_unheld(now).await? {
+        return Ok(None);
     }
-    match server.rooms().await {
-        Ok(rooms) => Some(Observation { rooms, meetings }),
-        Err(error) => {
-            warn!("can't compare rooms with meetings: {error}");
-            None
-        }
-    }
+    Ok(Some(Observation {
+        meetings: context.database.live_meetings().await?,
+        rooms: server.rooms().await?,
+    }))
 }
 
 /// How far a look goes.
@@ -235,6 +271,9 @@ mod tests {
             let mut known = KnownRooms::default();
             known.update(&self.rooms, UnixMillis(NOW.0 - self.known_for.as_millis() as i64));
             known.update(&self.rooms, NOW);
+            let mut unheld = Unheld::default();
+            unheld.update(&self.meetings, UnixMillis(NOW.0 - LEASE_GRACE.as_millis() as i64));
+            unheld.update(&self.meetings, NOW);
             let observation = Observation {
                 rooms: self.rooms,
                 meetings: self.meetings,
@@ -242,6 +281,7 @@ mod tests {
             let standpoint = Standpoint {
                 is_mine: |room: &RoomName| self.mine.contains(&room.as_str()),
                 known: &known,
+                unheld: &unheld,
                 absence: self.absence,
                 now: NOW,
             };
@@ -284,8 +324,25 @@ mod tests {
             ..Case::new(vec![room("physics", "RM_1")], vec![meeting("physics", lease)])
         };
         assert_eq!(case(Some(1)).plan(), [""; 0]);
-        assert_eq!(case(Some(0)).plan(), ["join physics"]);
+        assert_eq!(
+            case(Some(-499)).plan(),
+            [""; 0],
+            "its worker may be about to extend it"
+        );
+        assert_eq!(case(Some(-500)).plan(), ["join physics"]);
         assert_eq!(case(Some(-9_000)).plan(), ["join physics"]);
+    }
+
+    #[test]
+    fn lease_that_moves_is_never_taken_however_late_it_is() {
+        let mut unheld = Unheld::default();
+        for round in 0..20 {
+            let now = UnixMillis(NOW.0 + round * 400);
+            let late = [meeting("physics", Some(round * 400 - 1))];
+            unheld.update(&late, now);
+            assert!(unheld.any_new(now), "round {round}");
+            assert!(!unheld.confirms(&late[0], now), "round {round}");
+        }
     }
 
     #[test]
@@ -298,7 +355,7 @@ mod tests {
     fn own_rooms_are_left_alone_whatever_the_lists_say() {
         let case = |rooms| Case {
             mine: &["physics"],
-            ..Case::new(rooms, vec![meeting("physics", Some(-1))])
+            ..Case::new(rooms, vec![meeting("physics", Some(-500))])
         };
         assert_eq!(case(vec![room("physics", "RM_1")]).plan(), [""; 0]);
         assert_eq!(case(vec![]).plan(), [""; 0], "its own worker sees the end first");
@@ -312,7 +369,7 @@ mod tests {
             ["join chemistry"],
             "its worker may still be at the last words"
         );
-        assert_eq!(case(Some(-1)).plan(), ["join chemistry", "end physics"]);
+        assert_eq!(case(Some(-500)).plan(), ["join chemistry", "end physics"]);
         assert_eq!(case(None).plan(), ["join chemistry", "end physics"]);
     }
 
@@ -341,7 +398,10 @@ mod tests {
     fn same_name_with_a_new_sid_is_joined_and_its_meeting_not_ended() {
         let after_restart = Case {
             absence: Absence::MayBeARestart,
-            ..Case::new(vec![room("physics", "RM_2")], vec![meeting("physics", Some(-1))])
+            ..Case::new(
+                vec![room("physics", "RM_2")],
+                vec![meeting("physics", Some(-500))],
+            )
         };
         assert_eq!(
             after_restart.plan(),

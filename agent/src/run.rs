@@ -25,7 +25,8 @@ use crate::{
     cover::{Entry, cover, lease_times, unix_now},
     link::Link,
     reconcile::{
-        Absence, Action, Depth, KnownRooms, LEFT_TO_DISPATCH, Observation, Standpoint, observe, plan,
+        Absence, Action, Depth, KnownRooms, LEASE_GRACE, LEFT_TO_DISPATCH, Observation, Standpoint, Unheld,
+        observe, plan,
     },
     rooms::{Finished, Outcome, Rooms},
     server::{ListedRoom, Server},
@@ -68,10 +69,13 @@ struct Agent {
     phase: Phase,
     rooms: Rooms,
     known: KnownRooms,
+    unheld: Unheld,
     /// When LiveKit last seemed to be in trouble.
     shaken: Option<Instant>,
     /// When to compare the lists next.
     look_at: Instant,
+    /// When to extend the leases next.
+    extend_at: Instant,
     link: Link,
     wishes: mpsc::UnboundedReceiver<worker::Event>,
     capacity: watch::Sender<Capacity>,
@@ -125,8 +129,10 @@ enum Chore {
     Done,
 }
 
-/// Leases are extended and checked so often: much more often than they run out.
-const TICK: Duration = Duration::from_millis(500);
+/// Leases are checked so often.
+const TICK: Duration = Duration::from_millis(200);
+/// And extended so often: twice before they run out.
+const LEASE_RENEWAL: Duration = Duration::from_millis(400);
 /// Time for whatever made them fail to pass.
 const STAGES_RESTART: Duration = Duration::from_secs(1);
 /// LiveKit is asked for its rooms at least so often.
@@ -156,8 +162,10 @@ impl Agent {
             phase: Phase::Working,
             rooms: Rooms::default(),
             known: KnownRooms::default(),
+            unheld: Unheld::default(),
             shaken: None,
             look_at: Instant::now() + LOOK_INTERVAL,
+            extend_at: Instant::now(),
             link,
             wishes,
             capacity,
@@ -282,8 +290,9 @@ impl Agent {
     }
 
     fn tick(&mut self) {
-        if self.extending == Busy::No {
+        if self.extending == Busy::No && self.extend_at <= Instant::now() {
             self.extending = Busy::Yes;
+            self.extend_at = Instant::now() + LEASE_RENEWAL;
             let context = Arc::clone(&self.context);
             self.chores
                 .spawn(async move { Chore::Extended(context.held.extend(&context).await) });
@@ -307,9 +316,12 @@ impl Agent {
         }
         self.looking = Busy::Yes;
         let (context, server) = (Arc::clone(&self.context), Arc::clone(&self.server));
-        let mine = self.mine();
         self.chores.spawn(async move {
-            Chore::Looked(observe(&context, &server, depth, |room| mine.contains(room), unix_now()).await)
+            let observation = observe(&context, &server, depth, unix_now()).await;
+            Chore::Looked(observation.unwrap_or_else(|error| {
+                warn!("can't compare rooms with meetings: {error}");
+                None
+            }))
         });
     }
 
@@ -352,18 +364,23 @@ impl Agent {
     fn reconcile(&mut self, observation: &Observation) {
         let (now, unix_now) = (Instant::now(), unix_now());
         self.known.update(&observation.rooms, unix_now);
+        self.unheld.update(&observation.meetings, unix_now);
         let listed: HashSet<&RoomName> = observation.rooms.iter().map(|room| &room.name).collect();
         self.rooms.forget(|room| listed.contains(room), now);
         let mine = self.mine();
         let standpoint = Standpoint {
             is_mine: |room: &RoomName| mine.contains(room),
             known: &self.known,
+            unheld: &self.unheld,
             absence: self.absence(now),
             now: unix_now,
         };
         let actions = plan(observation, &standpoint);
         if self.known.any_new(unix_now) {
             self.look_soon(now + LEFT_TO_DISPATCH);
+        }
+        if self.unheld.any_new(unix_now) {
+            self.look_soon(now + LEASE_GRACE);
         }
         for action in actions {
             self.perform(action);

@@ -101,28 +101,18 @@ impl Database {
         now: UnixMillis,
         until: UnixMillis,
     ) -> Result<Vec<MeetingId>, Error> {
-        // All workers lock rows in the same order, so that none waits for another one that waits for it.
-        let mut meetings = meetings.to_vec();
-        meetings.sort_unstable();
-        transaction!(self, Write, "say which rooms are seen", |connection| {
-            let mut held = Vec::with_capacity(meetings.len());
-            for meeting in &meetings {
-                let touched = sql!(
-                    "update meeting set last_seen_at = $3, lease_until = $4
-                    where id = $1 and lease_holder = $2 and stage = 'live'",
-                    meeting.as_str(),
-                    worker,
-                    now.0,
-                    until.0
-                )
-                .execute(&mut *connection)
-                .await?;
-                if touched.rows_affected() == 1 {
-                    held.push(meeting.clone());
-                }
-            }
-            held
-        })
+        let text = match self {
+            Self::Sqlite(_) => TOUCH_SQLITE,
+            Self::Postgres(_) => TOUCH_POSTGRES,
+        };
+        let ids: Vec<&str> = meetings.iter().map(MeetingId::as_str).collect();
+        let ids = serde_json::to_string(&ids).expect("strings are JSON");
+        let held = transaction!(self, Write, "say which rooms are seen", |connection| {
+            rows!((String,), text, ids, worker, now.0, until.0)
+                .fetch_all(&mut *connection)
+                .await?
+        })?;
+        held.into_iter().map(|(id,)| stored_meeting_id(id)).collect()
     }
 
     /// Takes up to `limit` meetings for `worker` that are over, not yet rendered, held by nobody and due, the longest
@@ -148,6 +138,23 @@ impl Database {
         claimed.into_iter().map(pending_of).collect()
     }
 
+    /// Whether a live meeting has nobody who works on it, as far as the database knows.
+    ///
+    /// This is asked several times a second, so it reads as little as can be.
+    pub async fn any_meeting_unheld(&self, now: UnixMillis) -> Result<bool, Error> {
+        let unheld = transaction!(self, Read, "look for meetings without a worker", |connection| {
+            rows!(
+                (i64,),
+                "select cast(count(*) as bigint) from meeting
+                where stage = 'live' and (lease_until is null or lease_until <= $1)",
+                now.0
+            )
+            .fetch_one(&mut *connection)
+            .await?
+        })?;
+        Ok(unheld.0 > 0)
+    }
+
     /// Every meeting that is live as far as the database knows, the oldest first.
     pub async fn live_meetings(&self) -> Result<Vec<LiveMeeting>, Error> {
         let (meetings, sids) = transaction!(self, Read, "list live meetings", |connection| {
@@ -170,6 +177,14 @@ impl Database {
         meetings.into_iter().map(|row| live_of(row, &sids)).collect()
     }
 }
+
+/// One statement for all rooms. Workers hold different rows, so none waits for another one that waits for it.
+const TOUCH_SQLITE: &str = "update meeting set last_seen_at = $3, lease_until = $4
+    where id in (select value from json_each($1)) and lease_holder = $2 and stage = 'live' returning id";
+
+/// The same, as Postgres takes a JSON list apart.
+const TOUCH_POSTGRES: &str = "update meeting set last_seen_at = $3, lease_until = $4
+    where id in (select json_array_elements_text($1::json)) and lease_holder = $2 and stage = 'live' returning id";
 
 /// SQLite has one writer at a time: what is read here can't change before it is updated.
 const CLAIM_PENDING_SQLITE: &str = "update meeting set lease_holder = $1, lease_until = $3 where id in (

@@ -320,6 +320,15 @@ pub(crate) async fn live_meetings_name_their_sids_and_holders(place: &Place) {
         .advance(&over, Stage::Live, Stage::Ended, UnixMillis(20))
         .await
         .expect("advanced");
+    let unheld = |now| database.any_meeting_unheld(UnixMillis(now));
+    assert!(unheld(0).await.expect("an answer"), "nobody has room one");
+    database
+        .claim_meeting(&one, "worker", UnixMillis(0), UnixMillis(44))
+        .await
+        .expect("claimed");
+    assert!(!unheld(32).await.expect("an answer"));
+    assert!(unheld(33).await.expect("an answer"));
+    database.release_meeting(&one, "worker").await.expect("released");
     let live = database.live_meetings().await.expect("listed");
     assert_eq!(live.iter().map(|live| &live.id).collect::<Vec<_>>(), [&one, &two]);
     let sids: HashSet<_> = live[0].sids.iter().cloned().collect();
