@@ -6,12 +6,12 @@ use std::{
 };
 
 use anyhow::bail;
-use lectern_agent::{Recogniser, SttEvent, SttNews, SttSocket};
+use lectern_agent::{Recogniser, SocketStuck, SttEvent, SttNews, SttSocket};
 use lectern_pipelines::{ConnectionId, Event, HealthState, MediaTime, Meeting, Output, Settings, SttEnd};
 use tokio::sync::mpsc;
 
 use super::{
-    outcome::Outcome,
+    outcome::{Outcome, samples_of},
     playback::{Playback, TICK},
     recording::{Recorder, Recording},
 };
@@ -43,7 +43,6 @@ pub(crate) async fn play(
         recorder: Recorder::default(),
         outcome: Outcome::default(),
         refusal: None,
-        is_transcribed: false,
     };
     let mut tick = tokio::time::interval(TICK);
     while !playback.is_over() {
@@ -69,7 +68,7 @@ pub(crate) async fn play(
         }
     }
     run.tell(Event::RoomEnded, &playback);
-    while !run.is_transcribed {
+    while !run.outcome.is_transcribed {
         tokio::select! {
             Some(news) = news.recv() => run.heard(news, &playback),
             _ = tick.tick() => run.time_out(&playback),
@@ -88,7 +87,6 @@ struct Run<'a> {
     outcome: Outcome,
     /// The HTTP status of a recogniser that no waiting will change.
     refusal: Option<u16>,
-    is_transcribed: bool,
 }
 
 impl Run<'_> {
@@ -162,19 +160,15 @@ impl Run<'_> {
     }
 
     fn perform(&mut self, output: Output, playback: &Playback) {
-        let now = self.now();
+        self.outcome.note(self.now(), &output, playback);
         match output {
             Output::OpenStt {
                 connection,
                 track,
                 path_and_query,
             } => {
-                let voice = playback
-                    .voice(track)
-                    .expect("only tracks of the script are started");
-                self.outcome
-                    .opened(now, connection, &voice.participant, &path_and_query);
-                self.recorder.open(connection, &voice.participant.identity);
+                let speaker = &playback.voice(track).participant.identity;
+                self.recorder.open(connection, speaker);
                 let socket = self
                     .recogniser
                     .open(connection, &path_and_query, self.news_sender.clone());
@@ -185,54 +179,42 @@ impl Run<'_> {
                 start,
                 bytes,
             } => {
-                let samples = bytes.len() as u64 / 2;
-                self.outcome.audio(now, connection, start, samples);
-                self.recorder.audio(connection, start, samples);
-                if self
-                    .sockets
-                    .get(&connection)
-                    .is_some_and(|socket| socket.send_audio(bytes).is_err())
-                {
-                    self.drop_stuck(connection, playback);
-                }
+                self.recorder.audio(connection, start, samples_of(&bytes));
+                self.send(connection, |socket| socket.send_audio(bytes), playback);
             }
             Output::SendText { connection, text } => {
-                self.outcome.text(now, connection, text);
-                if self
-                    .sockets
-                    .get(&connection)
-                    .is_some_and(|socket| socket.send_text(text).is_err())
-                {
-                    self.drop_stuck(connection, playback);
-                }
+                self.send(connection, |socket| socket.send_text(text), playback);
             }
             Output::CloseStt { connection } => {
-                self.outcome.text(now, connection, "close");
                 self.sockets.remove(&connection);
             }
-            Output::Store(segment) => {
-                let id = segment.id.clone();
-                self.outcome.segments.push(segment);
-                self.tell(Event::Stored(&id), playback);
-            }
-            Output::StoreGap(gap) => self.outcome.gaps.push(gap),
-            Output::Caption(caption) => self.outcome.caption(now, &caption),
-            Output::Health(health) => self.outcome.health(now, &health),
-            Output::Rejected(reason) => *self.outcome.rejected.entry(reason).or_default() += 1,
-            Output::Transcribed => self.is_transcribed = true,
+            Output::Store(segment) => self.tell(Event::Stored(&segment.id), playback),
+            Output::StoreGap(_)
+            | Output::Caption(_)
+            | Output::Health(_)
+            | Output::Rejected(_)
+            | Output::Transcribed => {}
         }
     }
 
-    /// The core keeps the audio and will ask for another connection.
-    fn drop_stuck(&mut self, connection: ConnectionId, playback: &Playback) {
-        self.sockets.remove(&connection);
-        self.tell(
-            Event::SttEnded {
-                connection,
-                end: SttEnd::Failed,
-            },
-            playback,
-        );
+    /// If the socket is stuck it is dropped: the core keeps the audio and will ask for another connection.
+    fn send(
+        &mut self,
+        connection: ConnectionId,
+        send: impl FnOnce(&SttSocket) -> Result<(), SocketStuck>,
+        playback: &Playback,
+    ) {
+        let sent = self.sockets.get(&connection).map(send);
+        if let Some(Err(SocketStuck)) = sent {
+            self.sockets.remove(&connection);
+            self.tell(
+                Event::SttEnded {
+                    connection,
+                    end: SttEnd::Failed,
+                },
+                playback,
+            );
+        }
     }
 }
 

@@ -5,10 +5,12 @@ use std::{collections::BTreeMap, fs, path::Path};
 use anyhow::Context as _;
 use lectern_pdf::Fonts;
 use lectern_pipelines::{
-    Caption, ConnectionId, ExportFormat, Gap, Health, HealthState, Lecture, MediaTime, Minutes, Participant,
+    Caption, ConnectionId, ExportFormat, Gap, Health, HealthState, Lecture, MediaTime, Minutes, Output,
     Segment, Summary, export,
 };
 use serde_json::{Value, json};
+
+use super::playback::Playback;
 
 /// Everything that a meeting wanted done, and when.
 #[derive(Default)]
@@ -24,6 +26,8 @@ pub(crate) struct Outcome {
     pub(crate) last_health: Option<HealthState>,
     /// Input that made no sense, by kind.
     pub(crate) rejected: BTreeMap<&'static str, u32>,
+    /// Whether the last word is there.
+    pub(crate) is_transcribed: bool,
 }
 
 struct SentAudio {
@@ -33,22 +37,37 @@ struct SentAudio {
 }
 
 impl Outcome {
-    /// A connection was asked for.
-    pub(crate) fn opened(
-        &mut self,
-        now: MediaTime,
-        connection: ConnectionId,
-        speaker: &Participant,
-        path: &str,
-    ) {
-        self.sent.push(
-            json!({"at_ms": now.as_millis(), "connection": connection.0, "open": path,
-            "participant": speaker.identity.as_str()}),
-        );
+    /// Takes note of what the meeting wants done. What it waits for an answer to is left to whoever drives it.
+    pub(crate) fn note(&mut self, now: MediaTime, output: &Output, playback: &Playback) {
+        match output {
+            Output::OpenStt {
+                connection,
+                track,
+                path_and_query,
+            } => {
+                let speaker = &playback.voice(*track).participant;
+                self.sent.push(
+                    json!({"at_ms": now.as_millis(), "connection": connection.0, "open": path_and_query,
+                    "participant": speaker.identity.as_str()}),
+                );
+            }
+            Output::SendAudio {
+                connection,
+                start,
+                bytes,
+            } => self.audio(now, *connection, *start, samples_of(bytes)),
+            Output::SendText { connection, text } => self.text(now, *connection, text),
+            Output::CloseStt { connection } => self.text(now, *connection, "close"),
+            Output::Store(segment) => self.segments.push(segment.clone()),
+            Output::StoreGap(gap) => self.gaps.push(gap.clone()),
+            Output::Caption(caption) => self.caption(now, caption),
+            Output::Health(health) => self.health(now, health),
+            Output::Rejected(reason) => *self.rejected.entry(reason).or_default() += 1,
+            Output::Transcribed => self.is_transcribed = true,
+        }
     }
 
-    /// Audio was sent.
-    pub(crate) fn audio(&mut self, now: MediaTime, connection: ConnectionId, start: MediaTime, samples: u64) {
+    fn audio(&mut self, now: MediaTime, connection: ConnectionId, start: MediaTime, samples: u64) {
         if let Some(audio) = self.audio.get_mut(&connection) {
             let follows = audio.from.as_millis() + audio.samples / 16;
             if follows.abs_diff(start.as_millis()) <= 2 {
@@ -67,22 +86,19 @@ impl Outcome {
         );
     }
 
-    /// A control message was sent, or (`close`) the connection dropped.
-    pub(crate) fn text(&mut self, now: MediaTime, connection: ConnectionId, text: &str) {
+    fn text(&mut self, now: MediaTime, connection: ConnectionId, text: &str) {
         self.end_audio(connection);
         self.sent
             .push(json!({"at_ms": now.as_millis(), "connection": connection.0, "text": text}));
     }
 
-    /// A caption was shown.
-    pub(crate) fn caption(&mut self, now: MediaTime, caption: &Caption) {
+    fn caption(&mut self, now: MediaTime, caption: &Caption) {
         let packet: Value = serde_json::from_slice(&caption.data_packet()).expect("a packet is JSON");
         self.captions
             .push(json!({"at_ms": now.as_millis(), "caption": packet}));
     }
 
-    /// The room was told how recognition fares.
-    pub(crate) fn health(&mut self, now: MediaTime, health: &Health) {
+    fn health(&mut self, now: MediaTime, health: &Health) {
         self.last_health = Some(health.state);
         self.captions
             .push(json!({"at_ms": now.as_millis(), "track": health.track.as_str(),
@@ -119,6 +135,11 @@ impl Outcome {
                 "audio_from_ms": audio.from.as_millis(), "samples": audio.samples}));
         }
     }
+}
+
+/// How many samples, of 16 bits each, those bytes are.
+pub(crate) fn samples_of(bytes: &[u8]) -> u64 {
+    bytes.len() as u64 / 2
 }
 
 /// A room's name as the name of a file: what no file system takes is replaced.

@@ -64,12 +64,10 @@ impl Playback {
             .unwrap_or(MediaTime::ZERO)
     }
 
-    /// Whose track that is.
-    pub(crate) fn voice(&self, key: TrackKey) -> Option<&Voice> {
-        self.parts
-            .iter()
-            .find(|part| part.key == key)
-            .map(|part| &part.voice)
+    /// Whose track that is; only those of the script are ever started.
+    pub(crate) fn voice(&self, key: TrackKey) -> &Voice {
+        let part = self.parts.iter().find(|part| part.key == key);
+        &part.expect("a track of the script").voice
     }
 
     /// Plays the next 10 ms: gives `tell` what happens in them.

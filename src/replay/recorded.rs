@@ -6,7 +6,7 @@ use anyhow::bail;
 use lectern_pipelines::{ConnectionId, Event, MediaTime, Meeting, Output, Settings};
 
 use super::{
-    outcome::Outcome,
+    outcome::{Outcome, samples_of},
     playback::{Playback, TICK},
     recording::{Played, Player, Recording},
 };
@@ -24,7 +24,6 @@ pub(crate) fn play(
         player: Player::new(recording),
         inbox: VecDeque::new(),
         outcome: Outcome::default(),
-        is_transcribed: false,
     };
     while !playback.is_over() {
         run.wait_until(playback.at() + TICK, &playback);
@@ -43,7 +42,7 @@ pub(crate) fn play(
         progress(playback.at());
     }
     run.tell(Event::RoomEnded, &playback);
-    while !run.is_transcribed {
+    while !run.outcome.is_transcribed {
         let Some(at) = run.meeting.poll_timeout() else {
             bail!("the meeting waits for something that never comes")
         };
@@ -62,7 +61,6 @@ struct Run {
     player: Player,
     inbox: VecDeque<(ConnectionId, Played)>,
     outcome: Outcome,
-    is_transcribed: bool,
 }
 
 impl Run {
@@ -103,50 +101,30 @@ impl Run {
     }
 
     fn perform(&mut self, output: Output, playback: &Playback) {
-        let now = self.now;
+        self.outcome.note(self.now, &output, playback);
         let (connection, played) = match output {
             Output::OpenStt {
-                connection,
-                track,
-                path_and_query,
+                connection, track, ..
             } => {
-                let voice = playback
-                    .voice(track)
-                    .expect("only tracks of the script are started");
-                self.outcome
-                    .opened(now, connection, &voice.participant, &path_and_query);
-                (
-                    connection,
-                    self.player.open(connection, &voice.participant.identity),
-                )
+                let speaker = &playback.voice(track).participant.identity;
+                (connection, self.player.open(connection, speaker))
             }
             Output::SendAudio {
                 connection,
                 start,
                 bytes,
-            } => {
-                let samples = bytes.len() as u64 / 2;
-                self.outcome.audio(now, connection, start, samples);
-                (connection, self.player.audio(connection, start, samples))
-            }
-            Output::SendText { connection, text } => {
-                self.outcome.text(now, connection, text);
-                (connection, self.player.text(connection, text))
-            }
-            Output::CloseStt { connection } => {
-                self.outcome.text(now, connection, "close");
-                return self.player.close(connection);
-            }
-            Output::Store(segment) => {
-                let id = segment.id.clone();
-                self.outcome.segments.push(segment);
-                return self.handle(Event::Stored(&id), playback);
-            }
-            Output::StoreGap(gap) => return self.outcome.gaps.push(gap),
-            Output::Caption(caption) => return self.outcome.caption(now, &caption),
-            Output::Health(health) => return self.outcome.health(now, &health),
-            Output::Rejected(reason) => return *self.outcome.rejected.entry(reason).or_default() += 1,
-            Output::Transcribed => return self.is_transcribed = true,
+            } => (
+                connection,
+                self.player.audio(connection, start, samples_of(&bytes)),
+            ),
+            Output::SendText { connection, text } => (connection, self.player.text(connection, text)),
+            Output::CloseStt { connection } => return self.player.close(connection),
+            Output::Store(segment) => return self.handle(Event::Stored(&segment.id), playback),
+            Output::StoreGap(_)
+            | Output::Caption(_)
+            | Output::Health(_)
+            | Output::Rejected(_)
+            | Output::Transcribed => return,
         };
         self.inbox
             .extend(played.into_iter().map(|played| (connection, played)));
