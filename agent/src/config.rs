@@ -94,4 +94,6 @@ pub struct Llm {
     pub model: String,
     /// What the model takes and gives in one call.
     pub context_tokens: u32,
+    /// The language that summaries are written in, BCP 47; each lecture's own if absent.
+    pub language: Option<String>,
 }

@@ -18,6 +18,7 @@ mod run;
 mod server;
 mod stages;
 mod stt;
+mod summary;
 mod tls;
 mod worker;
 
@@ -26,10 +27,12 @@ use tokio::sync::{Notify, watch};
 
 pub use config::{CaptionForms, Config, LiveKit, Llm, ScreenShareAudio, Stt, Visibility};
 pub use error::Error;
+pub use llm::Exchange;
 pub use probe::{count_rooms, probe_llm, probe_recogniser};
 pub use room::speaker::{HeardCaption, Speaker, delete_room, join_url, participant_token};
 pub use run::run;
 pub use stt::{Recogniser, SocketStuck, SttConfigError, SttEvent, SttMessage, SttNews, SttSocket, SttUrl};
+pub use summary::{Summarised, Summariser};
 
 use crate::cover::Held;
 

@@ -30,12 +30,22 @@ use lectern_pipelines::{
 
 use crate::{Error, Llm, backoff::Backoff};
 
+/// A question to a language model, and what came of it.
+#[derive(Debug)]
+pub struct Exchange<'a> {
+    /// What was asked.
+    pub prompt: &'a Prompt,
+    /// The reply, or why there is none.
+    pub reply: Result<&'a str, &'a PromptFailure>,
+    /// Questions that wait for a reply meanwhile, as far as they are known.
+    pub open: usize,
+}
+
 /// A language model that can be asked for summaries.
 #[derive(Debug)]
 pub(crate) struct LanguageModel {
     client: Client<Endpoint>,
-    model: String,
-    context_tokens: u32,
+    settings: SummarySettings,
     patience: Patience,
     /// Whether the server wants the reply's limit under its newer name.
     wants_completion_tokens: AtomicBool,
@@ -82,22 +92,24 @@ impl LanguageModel {
             .map_err(|error| Error::Llm(format!("can't make an HTTP client: {error}")))?;
         Ok(Self {
             client: Client::build(http.clone(), endpoint).with_http_service(Transport { http }),
-            model: settings.model.clone(),
-            context_tokens: settings.context_tokens,
+            settings: SummarySettings {
+                token_budget: settings.context_tokens,
+                language: settings.language.clone(),
+                model_name: settings.model.clone(),
+            },
             patience,
             wants_completion_tokens: AtomicBool::new(false),
         })
     }
 
-    /// The model's summary of a lecture in which something was said.
-    pub(crate) async fn summarise(&self, lecture: &Lecture) -> Result<Summary, Error> {
-        let settings = SummarySettings {
-            token_budget: self.context_tokens,
-            language: None,
-            model_name: self.model.clone(),
-        };
-        let planner = SummaryPlanner::new(lecture, settings);
-        match timeout(self.patience.summary, self.drive(planner)).await {
+    /// The model's summary of a lecture in which something was said. What is asked and answered is told to `watch`.
+    pub(crate) async fn summarise(
+        &self,
+        lecture: &Lecture,
+        watch: impl FnMut(Exchange<'_>),
+    ) -> Result<Summary, Error> {
+        let planner = SummaryPlanner::new(lecture, self.settings.clone());
+        match timeout(self.patience.summary, self.drive(planner, watch)).await {
             Ok(summary) => summary,
             Err(_) => Err(Error::Llm(format!(
                 "no summary within {} s",
@@ -106,7 +118,11 @@ impl LanguageModel {
         }
     }
 
-    async fn drive(&self, mut planner: SummaryPlanner) -> Result<Summary, Error> {
+    async fn drive(
+        &self,
+        mut planner: SummaryPlanner,
+        mut watch: impl FnMut(Exchange<'_>),
+    ) -> Result<Summary, Error> {
         let mut waiting = VecDeque::new();
         let mut asked = FuturesUnordered::new();
         loop {
@@ -114,16 +130,24 @@ impl LanguageModel {
             while asked.len() < PROMPTS_AT_ONCE
                 && let Some(prompt) = waiting.pop_front()
             {
-                asked.push(async move { (prompt.id, self.ask(&prompt).await) });
+                asked.push(async move {
+                    let reply = self.ask(&prompt).await;
+                    (prompt, reply)
+                });
             }
             if let Some(outcome) = planner.outcome() {
                 return outcome.clone().map_err(|error| Error::Llm(error.to_string()));
             }
-            let (id, reply) = asked
+            let (prompt, reply) = asked
                 .next()
                 .await
                 .expect("a planner without an outcome has open prompts");
-            planner.handle_reply(id, reply.as_deref().map_err(Clone::clone));
+            watch(Exchange {
+                prompt: &prompt,
+                reply: reply.as_deref(),
+                open: asked.len() + waiting.len(),
+            });
+            planner.handle_reply(prompt.id, reply.as_deref().map_err(Clone::clone));
         }
     }
 
@@ -173,7 +197,7 @@ impl LanguageModel {
     fn request(&self, prompt: &Prompt, limit: &str) -> Value {
         let message = |message: &lectern_pipelines::Message| json!({"role": message.role.as_str(), "content": message.text});
         let mut request = Map::new();
-        request.insert("model".to_owned(), self.model.as_str().into());
+        request.insert("model".to_owned(), self.settings.model_name.as_str().into());
         request.insert(
             "messages".to_owned(),
             prompt.messages.iter().map(message).collect(),
@@ -528,6 +552,7 @@ mod tests {
                 api_key: Some(SecretString::from("sk-test")),
                 model: "small".to_owned(),
                 context_tokens: 8192,
+                language: Some("de-CH".to_owned()),
             };
             let patience = Patience {
                 reply: Duration::from_millis(300),
@@ -642,7 +667,7 @@ mod tests {
 
     async fn summarised(acts: Vec<Act>) -> (Result<Summary, String>, Vec<(String, Value)>) {
         let server = Server::start(acts).await;
-        let outcome = server.model().summarise(&lecture()).await;
+        let outcome = server.model().summarise(&lecture(), |_| {}).await;
         (outcome.map_err(|error| error.to_string()), server.requests())
     }
 
@@ -651,6 +676,7 @@ mod tests {
         let (summary, requests) = summarised(vec![good()]).await;
         let summary = summary.expect("a summary");
         assert_eq!(summary.title, "On lava");
+        assert_eq!(summary.language.as_deref(), Some("de-CH"));
         assert_eq!(
             summary.source,
             SummarySource::Model {
@@ -665,6 +691,10 @@ mod tests {
         );
         assert_eq!(body["model"], "small");
         assert_eq!(body["messages"][0]["role"], "system");
+        assert!(
+            body["messages"][0]["content"].to_string().contains("de-CH"),
+            "{body}"
+        );
         assert_eq!(body["response_format"]["json_schema"]["strict"], true);
         assert_eq!(body["max_tokens"], 2048);
         assert_eq!(requests.len(), 2);

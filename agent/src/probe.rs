@@ -53,7 +53,8 @@ pub async fn probe_recogniser(stt: &Stt) -> Result<(), Error> {
 
 /// Has the language model summarise a sentence.
 pub async fn probe_llm(llm: &Llm) -> Result<(), Error> {
-    LanguageModel::new(llm)?.summarise(&sentence()).await.map(|_| ())
+    let model = LanguageModel::new(llm)?;
+    model.summarise(&sentence(), |_| {}).await.map(|_| ())
 }
 
 fn sentence() -> Lecture {

@@ -15,7 +15,7 @@ use std::{
 
 use futures_util::FutureExt;
 use tokio::{
-    task::{JoinSet, spawn_blocking},
+    task::JoinSet,
     time::{MissedTickBehavior, interval, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -27,7 +27,12 @@ use lectern_pipelines::{
 use lectern_storage::{Artifact, NewSummary, PendingMeeting, object_key};
 
 use self::render::Renderer;
-use crate::{Context, Error, cover::unix_now, llm::LanguageModel, rooms::words_of};
+use crate::{
+    Context, Error,
+    cover::unix_now,
+    rooms::words_of,
+    summary::{Summariser, compute},
+};
 
 /// Brings meetings that are over to their artifacts, until `stop`; then finishes those it has begun.
 ///
@@ -82,7 +87,7 @@ const REASON_CHARS_MAX: usize = 500;
 struct Stages {
     context: Arc<Context>,
     renderer: Renderer,
-    model: Option<LanguageModel>,
+    summariser: Summariser,
 }
 
 /// How the work on a meeting ended.
@@ -95,20 +100,14 @@ enum End {
 
 impl Stages {
     fn new(context: Arc<Context>) -> Self {
-        let model = context
-            .config
-            .llm
-            .as_ref()
-            .map(LanguageModel::new)
-            .transpose()
-            .unwrap_or_else(|error| {
-                error!("summaries are built-in ones: {error}");
-                None
-            });
+        let summariser = Summariser::new(context.config.llm.as_ref()).unwrap_or_else(|error| {
+            error!("summaries are built-in ones: {error}");
+            Summariser::default()
+        });
         Self {
             renderer: Renderer::new(context.config.render_program.clone()),
             context,
-            model,
+            summariser,
         }
     }
 
@@ -242,19 +241,14 @@ impl Stages {
         Ok(Some(Stage::Summarised))
     }
 
-    /// By the language model if there is one; what says nothing needs none. A model that fails leaves the built-in
-    /// summary, which says that it is one: pages come in any case.
     async fn summary_of(&self, lecture: Arc<Lecture>) -> Result<Summary, Error> {
-        if let Some(model) = self.model.as_ref().filter(|_| !lecture.segments.is_empty()) {
-            match model.summarise(&lecture).await {
-                Ok(summary) => return Ok(summary),
-                Err(error) => {
-                    metrics::counter!("lectern_summary_fallbacks_total").increment(1);
-                    warn!(meeting.id = %lecture.meeting, "meeting {} gets the built-in summary: {error}", lecture.meeting);
-                }
-            }
+        let meeting = lecture.meeting.clone();
+        let summarised = self.summariser.summarise(lecture, |_| {}).await?;
+        if let Some(error) = summarised.failure {
+            metrics::counter!("lectern_summary_fallbacks_total").increment(1);
+            warn!(meeting.id = %meeting, "meeting {meeting} gets the built-in summary: {error}");
         }
-        compute(move || extractive(&lecture)).await
+        Ok(summarised.summary)
     }
 
     /// What is stored, unless another version stored it in a form that this one can't read: then it is made anew.
@@ -344,16 +338,6 @@ fn transcript(lecture: &Lecture, summary: Option<&Summary>, format: ExportFormat
         media_type: format.media_type(),
         bytes: export(lecture, summary, format),
     }
-}
-
-/// Runs what takes a while on a thread that no room waits for.
-async fn compute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-    spawn_blocking(work)
-        .await
-        .map_err(|error| match error.try_into_panic() {
-            Ok(panic) => Error::Panicked(words_of(&*panic).to_owned()),
-            Err(error) => Error::Panicked(error.to_string()),
-        })
 }
 
 async fn within<T>(step: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {

@@ -83,7 +83,8 @@ fn set(
     fonts: &Fonts,
 ) -> Result<(Vec<u8>, usize, BTreeSet<char>), Error> {
     let locale = Locale::of(minutes.language.as_deref());
-    let world = Page::new(page.to_string(), locale, missing.map(number_of), fonts);
+    let spoken = Locale::of(minutes.spoken_language.as_deref());
+    let world = Page::new(page.to_string(), locale, spoken, missing.map(number_of), fonts);
     let document = typst::compile(&world)
         .output
         .map_err(|errors| Error::Layout(said(&errors)))?;

@@ -19,13 +19,24 @@ pub(crate) struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    /// `minutes` is JSON; `missing` an example of how characters without a glyph are spelled, if there are any.
-    pub(crate) fn new(minutes: String, locale: Locale, missing: Option<String>, fonts: &'a Fonts) -> Self {
+    /// `minutes` is JSON, `locale` the page's and `spoken` the transcript's; `missing` is an example of how characters
+    /// without a glyph are spelled, if there are any.
+    pub(crate) fn new(
+        minutes: String,
+        locale: Locale,
+        spoken: Locale,
+        missing: Option<String>,
+        fonts: &'a Fonts,
+    ) -> Self {
         let mut inputs = Dict::new();
         inputs.insert(Str::from("minutes"), minutes.into_value());
         inputs.insert(Str::from("language"), locale.language.into_value());
-        if let Some(region) = locale.region {
-            inputs.insert(Str::from("region"), region.into_value());
+        inputs.insert(Str::from("spoken-language"), spoken.language.into_value());
+        let regions = [("region", locale.region), ("spoken-region", spoken.region)];
+        for (name, region) in regions {
+            if let Some(region) = region {
+                inputs.insert(Str::from(name), region.into_value());
+            }
         }
         if let Some(missing) = missing {
             inputs.insert(Str::from("missing"), missing.into_value());

@@ -249,6 +249,7 @@ fn minutes() -> Minutes {
         title: "Order without clocks".to_owned(),
         room: "physics-101".to_owned(),
         language: Some("en".to_owned()),
+        spoken_language: Some("en".to_owned()),
         page_size: PageSize::A4,
         started_at: UnixMillis(1_795_256_100_000),
         date: "21 November 2026, 10:15 UTC".to_owned(),

@@ -8,6 +8,7 @@ use crate::{
     CitedLine, Lecture, MediaTime, Participant, ParticipantIdentity, SegmentId, Summary, SummarySource,
     UnixMillis,
     export::{Joining, date_of, gap_reason, name_of, paragraphs, plain},
+    summary::main_language,
 };
 
 /// What the PDF says, in the order it says it.
@@ -22,8 +23,10 @@ pub struct Minutes {
     pub title: String,
     /// The room it was held in.
     pub room: String,
-    /// BCP 47 of what was said, where it is known; decides how words are hyphenated.
+    /// BCP 47 of the summary, where it is known; decides how words are hyphenated.
     pub language: Option<String>,
+    /// The same of what was said.
+    pub spoken_language: Option<String>,
     /// The paper it is set for.
     pub page_size: PageSize,
     /// When the meeting began.
@@ -165,6 +168,7 @@ impl Minutes {
             title: plain(&summary.title),
             room: plain(lecture.room.as_str()),
             language: summary.language.clone(),
+            spoken_language: main_language(lecture),
             page_size: PageSize::default(),
             started_at: lecture.started_at,
             date: date_of(lecture.started_at),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::Lecture;
 
 /// The language in which most was said, where the segments say it.
-pub(super) fn main_language(lecture: &Lecture) -> Option<String> {
+pub(crate) fn main_language(lecture: &Lecture) -> Option<String> {
     let mut bytes: BTreeMap<&str, usize> = BTreeMap::new();
     for segment in &lecture.segments {
         if let Some(language) = &segment.language {

@@ -72,6 +72,7 @@ pub enum SummaryError {
 pub struct SummaryPlanner {
     settings: SummarySettings,
     language: Option<String>,
+    system: String,
     segments: usize,
     end: MediaTime,
     lines: Vec<Line>,
@@ -151,18 +152,20 @@ impl SummaryPlanner {
         let budget = settings.token_budget.max(TOKEN_BUDGET_MIN);
         let reply_tokens = (budget / 4).min(REPLY_TOKENS_MAX);
         let language = settings.language.clone().or_else(|| main_language(lecture));
+        let system = system_text(settings.language.as_deref());
         let task = [PART, CONDENSE, COMBINE]
             .iter()
             .map(|template| tokens(template))
             .max()
             .unwrap_or(0);
-        let around = task + tokens(SYSTEM) + REPAIR_TOKENS + ENVELOPE_TOKENS;
+        let around = task + tokens(&system) + REPAIR_TOKENS + ENVELOPE_TOKENS;
         let room = usize::try_from(budget - reply_tokens)
             .unwrap_or(usize::MAX)
             .saturating_sub(around);
         let lines = transcript_lines(lecture, room / 4);
         let mut planner = Self {
             language,
+            system,
             segments: lecture.segments.len(),
             end: lecture
                 .segments
@@ -200,6 +203,7 @@ impl SummaryPlanner {
         self.next_id += 1;
         let prompt = Prompt {
             id,
+            name: self.name(&task),
             messages: self.messages(&task),
             reply: self.reply_form(&task.kind),
             max_tokens: self.reply_tokens,
@@ -257,11 +261,19 @@ impl SummaryPlanner {
             .collect();
     }
 
-    fn messages(&self, task: &Task) -> Vec<Message> {
-        let language = match &self.settings.language {
-            Some(tag) => format!("the language with the BCP 47 tag {tag}"),
-            None => "the language of the recording".to_owned(),
+    fn name(&self, task: &Task) -> String {
+        let name = match &task.kind {
+            Kind::Part { number, .. } => format!("part {number} of {}", self.parts),
+            Kind::Condense { group, .. } => format!("condense {}", group + 1),
+            Kind::Combine { .. } => "combine".to_owned(),
         };
+        match task.fault {
+            Some(_) => name + ", again",
+            None => name,
+        }
+    }
+
+    fn messages(&self, task: &Task) -> Vec<Message> {
         let mut text = match &task.kind {
             Kind::Part { number, lines } => self.part_text(*number, lines.clone()),
             Kind::Condense { notes, .. } => filled(
@@ -286,7 +298,7 @@ impl SummaryPlanner {
         vec![
             Message {
                 role: Role::System,
-                text: filled(SYSTEM, &[("language", &language)]),
+                text: self.system.clone(),
             },
             Message {
                 role: Role::User,
@@ -503,6 +515,14 @@ impl SummaryPlanner {
         self.open.clear();
         self.phase = Phase::Done(outcome);
     }
+}
+
+fn system_text(language: Option<&str>) -> String {
+    let language = match language {
+        Some(tag) => format!("the language with the BCP 47 tag {tag}"),
+        None => "the language of the recording".to_owned(),
+    };
+    filled(SYSTEM, &[("language", &language)])
 }
 
 /// Every segment's words as lines of at most `line_tokens_max`.

@@ -11,6 +11,9 @@ pub struct PromptId(pub(super) u32);
 pub struct Prompt {
     /// To be given back with the reply.
     pub id: PromptId,
+    /// What it is about, for people: `part 2 of 3`, `condense 1`, `combine`; with `, again` where a reply could not be
+    /// read.
+    pub name: String,
     /// What the model reads, in order.
     pub messages: Vec<Message>,
     /// What the reply is to look like.

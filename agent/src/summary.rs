@@ -1,0 +1,72 @@
+//! A lecture's summary: by the language model if there is one, else by counting words.
+
+use std::sync::Arc;
+
+use tokio::task::spawn_blocking;
+
+use lectern_pipelines::{Lecture, Summary, extractive};
+
+use crate::{
+    Error, Llm,
+    llm::{Exchange, LanguageModel},
+    rooms::words_of,
+};
+
+/// Whoever writes summaries: a language model, or nobody but ourselves.
+#[derive(Debug, Default)]
+pub struct Summariser {
+    model: Option<LanguageModel>,
+}
+
+/// A summary, and why it is not the language model's if one was asked.
+#[derive(Debug)]
+pub struct Summarised {
+    /// Says itself who made it.
+    pub summary: Summary,
+    /// What went wrong with the language model, and what to do.
+    pub failure: Option<Error>,
+}
+
+impl Summariser {
+    /// Makes ready to ask this language model; nothing is sent yet.
+    pub fn new(llm: Option<&Llm>) -> Result<Self, Error> {
+        let model = llm.map(LanguageModel::new).transpose()?;
+        Ok(Self { model })
+    }
+
+    /// What says nothing needs no model. A model that fails leaves the built-in summary: pages come in any case.
+    ///
+    /// Each question to the model is told to `watch` once nothing more is to be expected of it. Fails only by a panic.
+    pub async fn summarise(
+        &self,
+        lecture: Arc<Lecture>,
+        watch: impl FnMut(Exchange<'_>),
+    ) -> Result<Summarised, Error> {
+        let mut failure = None;
+        if let Some(model) = self.model.as_ref().filter(|_| !lecture.segments.is_empty()) {
+            match model.summarise(&lecture, watch).await {
+                Ok(summary) => {
+                    return Ok(Summarised {
+                        summary,
+                        failure: None,
+                    });
+                }
+                Err(error) => failure = Some(error),
+            }
+        }
+        let summary = compute(move || extractive(&lecture)).await?;
+        Ok(Summarised { summary, failure })
+    }
+}
+
+/// Runs what takes a while on a thread that no room waits for.
+pub(crate) async fn compute<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
+    spawn_blocking(work)
+        .await
+        .map_err(|error| match error.try_into_panic() {
+            Ok(panic) => Error::Panicked(words_of(&*panic).to_owned()),
+            Err(error) => Error::Panicked(error.to_string()),
+        })
+}
