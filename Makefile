@@ -24,8 +24,8 @@ lint: ## Formatting, clippy and documentation without a warning; licences and ba
 
 ci: lint test ## What a change must pass
 
-record: ## Ask a live recogniser anew for FIXTURE=fixtures/NAME, in real time
-	cargo run --locked -- replay $(FIXTURE) --record --out target/record
+record: ## Ask a live recogniser (WHAT=stt), language model (llm) or both (stt,llm) anew for FIXTURE=fixtures/NAME
+	cargo run --locked -- replay $(FIXTURE) --record $(or $(WHAT),stt) --out target/record
 
 clean: ## Forget all that was built, downloaded and run here
 	rm -rf target .dev tests/browser/node_modules

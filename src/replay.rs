@@ -1,35 +1,41 @@
 //! `lectern replay`: the core on WAV files, with a recorded recogniser or a live one.
 
 mod live;
+mod model;
 mod outcome;
 mod playback;
 mod recorded;
 mod recording;
 mod script;
+mod summary;
 mod wav;
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use lectern_agent::Recogniser;
+use lectern_agent::{Llm, Recogniser, Stt, Summariser};
 use lectern_pipelines::{
     DEEPGRAM_CATCH_UP_RATE, GateSettings, Lecture, MediaTime, MeetingId, Minutes, Settings, SttSettings,
-    UnixMillis, extractive,
+    UnixMillis,
 };
 
 use self::{
     live::Pace,
+    model::ModelRecording,
     outcome::{Outcome, file_name},
     playback::Playback,
-    script::{RECORDING, Script},
+    recording::Recording,
+    script::{MODEL_RECORDING, RECORDING, Script, SummaryEntry},
+    summary::{Author, Prompts, Summarised},
 };
 use crate::{
-    config::{Problems, SttArgs},
+    config::{LlmArgs, Problems, SttArgs},
     embedded::Embedded,
     run::OWN_CATCH_UP_RATE,
 };
@@ -49,52 +55,153 @@ pub(crate) struct Args {
     #[arg(long, value_name = "URL")]
     stt: Option<String>,
 
-    /// Ask a live recogniser in real time and keep what it says as the fixture's stt.jsonl.
-    #[arg(long)]
-    record: bool,
+    /// Keep what a live recogniser (asked in real time) or language model says as the fixture's stt.jsonl or llm.jsonl;
+    /// `stt,llm` records both.
+    #[arg(long, value_name = "WHAT", value_delimiter = ',')]
+    record: Vec<Part>,
 
     #[command(flatten)]
     recogniser: SttArgs,
+    #[command(flatten)]
+    llm: LlmArgs,
+}
+
+/// What of a fixture can be recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    Stt,
+    Llm,
 }
 
 /// Runs the command.
-pub(crate) async fn run(mut args: Args) -> anyhow::Result<()> {
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    if !args.record.is_empty() && args.fixture().is_none() {
+        bail!("--record needs one fixture's folder");
+    }
     let now = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .map_or(0, |time| time.as_millis());
     let mut script = Script::load(&args.inputs, UnixMillis(i64::try_from(now)?))?;
+    let (listener, author) = args.parts(&mut script)?;
     fs::create_dir_all(&args.out)
         .with_context(|| format!("cannot make the folder {}", args.out.display()))?;
-    let recording = script
-        .recording
-        .take()
-        .filter(|_| args.stt.is_none() && !args.record);
-    if args.stt.is_some() {
-        args.recogniser.deepgram_url = args.stt.take();
+    let began = std::time::Instant::now();
+
+    let (lecture, outcome) = transcribe(&args, script, listener).await?;
+    let lecture = Arc::new(lecture);
+    let summarised = summarise(&args, author, &lecture).await?;
+    Outcome::write_artifacts(&lecture, &summarised.summary, &args.out)?;
+    report(&lecture, &outcome, &summarised, began.elapsed(), &args.out);
+    let heard_nothing = outcome.segments.is_empty() && !outcome.gaps.is_empty();
+    outcome.write_traces(&Minutes::compose(&lecture, &summarised.summary), &args.out)?;
+    if heard_nothing {
+        bail!(
+            "there is speech, and the recogniser gave not a word for it; `lectern doctor` says what is wrong with it"
+        );
     }
-    if script.language.is_some() {
-        args.recogniser.stt_language.clone_from(&script.language);
+    Ok(())
+}
+
+/// Where the words come from.
+enum Listener {
+    /// A recogniser that was recorded.
+    Recorded(Recording),
+    /// One that is asked now; the embedded one if these are its settings.
+    Live(Box<Stt>, Option<lectern_stt::Config>),
+}
+
+impl Args {
+    /// Who listens and who summarises. With a fixture's recorded recogniser settings of the machine don't count: the
+    /// summary is the recorded one or the built-in one, the same for everybody.
+    fn parts(&self, script: &mut Script) -> anyhow::Result<(Listener, Author)> {
+        let mut problems = Problems::default();
+        let recording = script
+            .recording
+            .take()
+            .filter(|_| self.stt.is_none() && !self.records(Part::Stt));
+        let asks_model = recording.is_none() || self.records(Part::Llm);
+        let llm = asks_model.then(|| self.llm.llm(&mut problems)).flatten();
+        let listener = match recording {
+            Some(recording) => Listener::Recorded(recording),
+            None => self.live_listener(script.language.clone(), &mut problems),
+        };
+        problems.finish()?;
+        let author = match script.model.take() {
+            Some(model) if !asks_model => {
+                let settings = script.summary.settings(&model.model);
+                Author::Recorded(model, settings)
+            }
+            _ => self.live_author(llm, &script.summary)?,
+        };
+        Ok((listener, author))
     }
+
+    fn live_listener(&self, language: Option<String>, problems: &mut Problems) -> Listener {
+        let mut recogniser = self.recogniser.clone();
+        recogniser.deepgram_url = self.stt.clone().or(recogniser.deepgram_url);
+        recogniser.stt_language = language.or(recogniser.stt_language);
+        let remote = recogniser.remote_url();
+        let url = remote.as_deref().unwrap_or(PLACEHOLDER_URL);
+        let stt = recogniser.connections(url, DEEPGRAM_CATCH_UP_RATE, problems);
+        let embedded = recogniser.embedded(problems);
+        Listener::Live(Box::new(stt), Some(embedded).filter(|_| remote.is_none()))
+    }
+
+    fn live_author(&self, mut llm: Option<Llm>, fixture: &SummaryEntry) -> anyhow::Result<Author> {
+        if self.records(Part::Llm) {
+            let llm = llm
+                .as_mut()
+                .context("--record llm needs a language model: set OPENAI_API_KEY or OPENAI_BASE_URL")?;
+            llm.context_tokens = fixture.context_tokens;
+            llm.language.clone_from(&fixture.language);
+        }
+        let model = llm.as_ref().map_or("", |llm| &llm.model);
+        Ok(Author::Live {
+            summariser: Box::new(Summariser::new(llm.as_ref())?),
+            recording: ModelRecording::of(model),
+        })
+    }
+
+    fn records(&self, part: Part) -> bool {
+        self.record.contains(&part)
+    }
+
+    /// The fixture's folder, if it is one that is played.
+    fn fixture(&self) -> Option<&Path> {
+        match self.inputs.as_slice() {
+            [folder] if folder.is_dir() => Some(folder),
+            _ => None,
+        }
+    }
+
+    fn keep(&self, file: &str, recorded: &str) -> anyhow::Result<()> {
+        let path = self
+            .fixture()
+            .expect("looked at before anything was recorded")
+            .join(file);
+        fs::write(&path, recorded).with_context(|| format!("cannot write {}", path.display()))
+    }
+}
+
+/// Plays the script to the listener.
+async fn transcribe(args: &Args, script: Script, listener: Listener) -> anyhow::Result<(Lecture, Outcome)> {
     let participants = script
         .voices
         .iter()
         .map(|voice| voice.participant.clone())
         .collect();
-    let playback = Playback::new(std::mem::take(&mut script.voices));
+    let playback = Playback::new(script.voices);
     let duration = playback.end().since(MediaTime::ZERO);
     let bar = progress_bar(duration);
-    let began = std::time::Instant::now();
     let progress = |at: MediaTime| bar.set_position(at.as_millis());
-
-    let outcome = match recording {
-        Some(recording) => {
-            let stt = fixture_questions(script.language.clone());
-            recorded::play(playback, recording, settings("replay".to_owned(), stt), progress)?
+    let outcome = match listener {
+        Listener::Recorded(recording) => {
+            let settings = settings("replay".to_owned(), fixture_questions(script.language));
+            recorded::play(playback, recording, settings, progress)?
         }
-        None => listen(&args, playback, progress).await?,
+        Listener::Live(stt, embedded) => listen(args, stt, embedded, playback, progress).await?,
     };
     bar.finish_and_clear();
-
     let lecture = Lecture {
         meeting: MeetingId::parse(format!("replay-{}", file_name(script.room.as_str())))?,
         room: script.room,
@@ -104,54 +211,55 @@ pub(crate) async fn run(mut args: Args) -> anyhow::Result<()> {
         segments: in_order(outcome.segments.clone()),
         gaps: outcome.gaps.clone(),
     };
-    let summary = extractive(&lecture);
-    Outcome::write_artifacts(&lecture, &summary, &args.out)?;
-    report(&lecture, &outcome, began.elapsed(), &args.out);
-    let heard_nothing = outcome.segments.is_empty() && !outcome.gaps.is_empty();
-    outcome.write_traces(&Minutes::compose(&lecture, &summary), &args.out)?;
-    if heard_nothing {
-        bail!(
-            "there is speech, and the recogniser gave not a word for it; `lectern doctor` says what is wrong with it"
-        );
-    }
-    Ok(())
+    Ok((lecture, outcome))
 }
 
 /// Plays to a live recogniser: the one of the settings, or our own.
-async fn listen(args: &Args, playback: Playback, progress: impl FnMut(MediaTime)) -> anyhow::Result<Outcome> {
-    let mut problems = Problems::default();
-    let config = args.recogniser.embedded(&mut problems);
-    let remote = args.recogniser.remote_url();
-    let url = remote.as_deref().unwrap_or("http://127.0.0.1:1");
-    let mut stt = args
-        .recogniser
-        .connections(url, DEEPGRAM_CATCH_UP_RATE, &mut problems);
-    problems.finish()?;
-    let embedded = match remote {
-        Some(_) => None,
-        None => Some(Embedded::start(config).await?),
+async fn listen(
+    args: &Args,
+    mut stt: Box<Stt>,
+    embedded: Option<lectern_stt::Config>,
+    playback: Playback,
+    progress: impl FnMut(MediaTime),
+) -> anyhow::Result<Outcome> {
+    let embedded = match embedded {
+        Some(config) => Some(Embedded::start(config).await?),
+        None => None,
     };
     if let Some(embedded) = &embedded {
         stt.base_url.clone_from(&embedded.url);
         stt.settings.catch_up_rate = OWN_CATCH_UP_RATE;
     }
-    let pace = match (args.record, &embedded) {
-        (true, _) => Pace::Times(1.0),
-        (false, Some(_)) => Pace::AsAnswered,
-        (false, None) => Pace::Times(DEEPGRAM_CATCH_UP_RATE),
+    let pace = match &embedded {
+        _ if args.records(Part::Stt) => Pace::Times(1.0),
+        Some(_) => Pace::AsAnswered,
+        None => Pace::Times(DEEPGRAM_CATCH_UP_RATE),
     };
     let run = format!("{:x}", std::process::id());
     let recogniser = Recogniser::new(&stt)?;
     let (outcome, recording) =
         live::play(playback, &recogniser, settings(run, stt.settings), pace, progress).await?;
-    if args.record {
-        let [folder] = args.inputs.as_slice() else {
-            bail!("--record needs one fixture's folder")
-        };
-        let path = folder.join(RECORDING);
-        fs::write(&path, recording.to_text()).with_context(|| format!("cannot write {}", path.display()))?;
+    if args.records(Part::Stt) {
+        args.keep(RECORDING, &recording.to_text())?;
     }
     Ok(outcome)
+}
+
+async fn summarise(args: &Args, author: Author, lecture: &Arc<Lecture>) -> anyhow::Result<Summarised> {
+    let mut prompts = Prompts::default();
+    let summarised = author.summarise(lecture, &mut prompts).await;
+    // Also those of a summary that came to nothing: they show why.
+    prompts.write(&args.out)?;
+    let summarised = summarised?;
+    if args.records(Part::Llm) {
+        if let Some(reason) = &summarised.failure {
+            bail!("nothing is recorded: {reason}");
+        }
+        if let Some(recording) = &summarised.recording {
+            args.keep(MODEL_RECORDING, &recording.to_text())?;
+        }
+    }
+    Ok(summarised)
 }
 
 fn settings(run: String, stt: SttSettings) -> Settings {
@@ -184,7 +292,7 @@ fn progress_bar(duration: Duration) -> ProgressBar {
     bar
 }
 
-fn report(lecture: &Lecture, outcome: &Outcome, took: Duration, folder: &std::path::Path) {
+fn report(lecture: &Lecture, outcome: &Outcome, summarised: &Summarised, took: Duration, folder: &Path) {
     let words: usize = lecture
         .segments
         .iter()
@@ -200,6 +308,9 @@ fn report(lecture: &Lecture, outcome: &Outcome, took: Duration, folder: &std::pa
             .with_extension("*")
             .display()
     );
+    if let Some(reason) = &summarised.failure {
+        eprintln!("the summary is the built-in one: {reason}");
+    }
     for gap in &outcome.gaps {
         eprintln!(
             "{} to {} of {}: {}",
@@ -214,5 +325,7 @@ fn report(lecture: &Lecture, outcome: &Outcome, took: Duration, folder: &std::pa
     }
 }
 
+/// Replaced by the embedded recogniser's before anybody connects.
+const PLACEHOLDER_URL: &str = "http://127.0.0.1:1";
 /// After the end of a file there is no meeting that must close: slow recognisers get their time.
 const LAST_FINALS: Duration = Duration::from_secs(30);

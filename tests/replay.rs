@@ -2,12 +2,20 @@
 //!
 //! `UPDATE_GOLDEN=1 cargo test --test replay` writes the goldens anew; read the diff.
 
+mod model;
+
 use std::{
     collections::BTreeSet,
-    env, fs,
+    env,
+    ffi::OsStr,
+    fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Output},
 };
+
+use serde_json::Value;
+
+use model::{Answer, Model};
 
 #[test]
 fn austen() {
@@ -100,31 +108,77 @@ fn what_is_no_wav_says_what_to_do() {
         .and_then(hound::WavWriter::finalize)
         .expect("written");
     let missing = folder.path().join("missing.wav");
-    for (path, said) in [
+    for (path, wanted) in [
         (diary, "is no WAV file"),
         (empty, "without any audio"),
         (missing, "cannot open"),
     ] {
-        let output = lectern(&[path.as_os_str(), "--out".as_ref(), folder.path().as_os_str()]);
-        let message = String::from_utf8_lossy(&output.stderr);
+        let output = replay(&path, folder.path(), &[]);
+        let message = said(&output);
         assert!(!output.status.success(), "{} was taken", path.display());
         assert!(
-            message.contains(said) && message.contains(&*path.to_string_lossy()),
+            message.contains(wanted) && message.contains(&*path.to_string_lossy()),
             "{message}"
         );
     }
+}
+
+#[test]
+fn files_are_summarised_by_the_model_of_the_settings_in_the_language_of_the_settings() {
+    let out = tempfile::tempdir().expect("a folder");
+    let model = Model::start(|question| Answer::Text(question.good_reply()));
+    let output = replay(
+        &root().join("fixtures/late_joiner/ben.wav"),
+        out.path(),
+        &[
+            "--summary-language=de-CH",
+            "--llm-model=loopback",
+            "--openai-base-url",
+            &model.url,
+        ],
+    );
+    assert!(output.status.success(), "{}", said(&output));
+    let minutes = minutes(out.path());
+    assert_eq!(minutes["title"], "As the model has it");
+    assert_eq!(minutes["language"], "de-CH");
+    assert!(
+        text(&minutes["source_note"]).contains("language model loopback"),
+        "{minutes}"
+    );
+    let asked = model.asked();
+    assert_eq!(asked.len(), 2, "a part, and title and abstract");
+    let prompts = read(&out.path().join("prompts.txt"));
+    for request in asked {
+        let system = text(&request["messages"][0]["content"]);
+        assert!(system.contains("de-CH") && prompts.contains(&system), "{prompts}");
+    }
+}
+
+#[test]
+fn model_that_refuses_leaves_the_built_in_summary_and_says_what_to_do() {
+    let out = tempfile::tempdir().expect("a folder");
+    let model = Model::start(|_| Answer::Status(401, "bad key sk-secret"));
+    let output = replay(
+        &root().join("fixtures/late_joiner/ben.wav"),
+        out.path(),
+        &["--openai-api-key=sk-secret", "--openai-base-url", &model.url],
+    );
+    let said = said(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(
+        said.contains("the summary is the built-in one") && said.contains("OPENAI_API_KEY"),
+        "{said}"
+    );
+    assert!(!said.contains("sk-secret"), "{said}");
+    assert!(text(&minutes(out.path())["source_note"]).contains("extractive"));
 }
 
 /// Plays a fixture and holds everything that came of it against its goldens.
 fn check(name: &str) {
     let fixture = root().join("fixtures").join(name);
     let out = tempfile::tempdir().expect("a folder");
-    let output = lectern(&[fixture.as_os_str(), "--out".as_ref(), out.path().as_os_str()]);
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let output = replay(&fixture, out.path(), &[]);
+    assert!(output.status.success(), "{}", said(&output));
     let golden = fixture.join("golden");
     // The PDF's page model is a golden; its bytes change with every release of the typesetter.
     let came: BTreeSet<String> = names(out.path())
@@ -163,13 +217,30 @@ fn check(name: &str) {
     }
 }
 
-fn lectern(arguments: &[&std::ffi::OsStr]) -> std::process::Output {
+fn replay(input: &Path, out: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_lectern"))
-        .arg("replay")
+        .args([
+            OsStr::new("replay"),
+            input.as_os_str(),
+            "--out".as_ref(),
+            out.as_os_str(),
+        ])
         .args(arguments)
         .env_clear()
         .output()
         .expect("the binary runs")
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn minutes(folder: &Path) -> Value {
+    serde_json::from_str(&read(&folder.join("minutes.json"))).expect("JSON")
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
 }
 
 fn names(folder: &Path) -> BTreeSet<String> {

@@ -7,10 +7,10 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use lectern_pipelines::{MediaTime, Participant, ParticipantIdentity, RoomName, UnixMillis};
+use lectern_pipelines::{MediaTime, Participant, ParticipantIdentity, RoomName, SummarySettings, UnixMillis};
 use serde::Deserialize;
 
-use super::{recording::Recording, wav::Wav};
+use super::{model::ModelRecording, recording::Recording, wav::Wav};
 
 /// A meeting to be played.
 pub(crate) struct Script {
@@ -20,6 +20,40 @@ pub(crate) struct Script {
     pub(crate) voices: Vec<Voice>,
     /// What a recogniser said when the fixture was recorded; absent where a live one is to be asked.
     pub(crate) recording: Option<Recording>,
+    /// What a language model answered when the fixture was recorded; absent where the built-in summary is wanted.
+    pub(crate) model: Option<ModelRecording>,
+    /// How a language model is asked about a fixture.
+    pub(crate) summary: SummaryEntry,
+}
+
+/// How a language model is asked about a fixture, whoever records it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SummaryEntry {
+    /// What the model takes and gives in one call.
+    pub(crate) context_tokens: u32,
+    /// BCP 47; the lecture's own if absent.
+    pub(crate) language: Option<String>,
+}
+
+impl Default for SummaryEntry {
+    fn default() -> Self {
+        Self {
+            context_tokens: 32_000,
+            language: None,
+        }
+    }
+}
+
+impl SummaryEntry {
+    /// How that model is asked.
+    pub(crate) fn settings(&self, model: &str) -> SummarySettings {
+        SummarySettings {
+            token_budget: self.context_tokens,
+            language: self.language.clone(),
+            model_name: model.to_owned(),
+        }
+    }
 }
 
 /// One participant's part.
@@ -66,6 +100,7 @@ impl Script {
             .map(|entry| entry.voice(folder))
             .collect::<anyhow::Result<Vec<_>>>()?;
         let recording = folder.join(RECORDING);
+        let model = folder.join(MODEL_RECORDING);
         Self {
             room: RoomName::parse(file.room)?,
             started_at: UnixMillis(started_at.unix_timestamp() * 1000),
@@ -75,6 +110,8 @@ impl Script {
                 .exists()
                 .then(|| Recording::read(&recording))
                 .transpose()?,
+            model: model.exists().then(|| ModelRecording::read(&model)).transpose()?,
+            summary: file.summary,
         }
         .checked()
     }
@@ -109,6 +146,8 @@ impl Script {
             language: None,
             voices,
             recording: None,
+            model: None,
+            summary: SummaryEntry::default(),
         }
         .checked()
     }
@@ -132,6 +171,8 @@ impl Script {
 
 /// The recorded recogniser of a fixture.
 pub(crate) const RECORDING: &str = "stt.jsonl";
+/// The recorded language model of a fixture.
+pub(crate) const MODEL_RECORDING: &str = "llm.jsonl";
 
 /// `meeting.toml`, as `fixtures/README.md` describes it.
 #[derive(Deserialize)]
@@ -146,6 +187,8 @@ struct MeetingFile {
     /// Whose the audio is, and on what terms; for people.
     #[serde(rename = "licence")]
     _licence: String,
+    #[serde(default)]
+    summary: SummaryEntry,
     participant: Vec<ParticipantEntry>,
 }
 
