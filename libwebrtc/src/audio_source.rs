@@ -77,7 +77,8 @@ pub mod native {
     }
 
     impl NativeAudioSource {
-        /// A source of a rate that Opus knows (8, 12, 16, 24 or 48 kHz) and one or two channels.
+        /// A source of a rate from 8 to 192 kHz and one or two channels; frames of any other are refused when they are
+        /// captured. Rates that Opus does not know (44.1 kHz, say) are resampled to the next one that it does.
         ///
         /// `queue_size_ms` is how much may wait to be sent. With 0, frames must be 10 ms long and go out at once.
         pub fn new(

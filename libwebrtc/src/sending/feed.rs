@@ -1,15 +1,18 @@
 //! Samples that wait to be encoded.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::resample::Resampler;
 use crate::{RtcError, audio_frame::AudioFrame};
 
 /// The buffer between whoever captures and the connection that sends.
 pub(crate) struct Feed {
     sample_rate: u32,
+    // What is encoded: the same, or the next that Opus knows.
+    opus_rate: u32,
     channels: u32,
     // Samples (of all channels) that may wait.
     room: usize,
@@ -21,7 +24,9 @@ pub(crate) struct Feed {
 
 #[derive(Default)]
 struct State {
+    // At the rate of the encoder.
     samples: VecDeque<i16>,
+    resampler: Option<Resampler>,
     // Who is told that there are samples. With nobody there, they are thrown away as time passes.
     waker: Option<Arc<Notify>>,
 }
@@ -33,9 +38,11 @@ impl Feed {
         } else {
             queue_size_ms.max(QUEUE_MS_MIN)
         };
-        let room = u64::from(sample_rate) * u64::from(channels) * u64::from(wanted_ms) / 1000;
+        let opus_rate = opus_rate(sample_rate);
+        let room = u64::from(opus_rate) * u64::from(channels) * u64::from(wanted_ms) / 1000;
         Self {
             sample_rate,
+            opus_rate,
             channels,
             room: usize::try_from(room).unwrap_or(usize::MAX),
             has_queue: queue_size_ms > 0,
@@ -44,8 +51,14 @@ impl Feed {
         }
     }
 
+    /// The rate of what is captured.
     pub(crate) fn sample_rate(&self) -> u32 {
         self.sample_rate
+    }
+
+    /// The rate of what is encoded.
+    pub(crate) fn opus_rate(&self) -> u32 {
+        self.opus_rate
     }
 
     pub(crate) fn channels(&self) -> u32 {
@@ -54,7 +67,7 @@ impl Feed {
 
     /// How many samples a packet of 20 ms has.
     pub(crate) fn packet_samples(&self) -> usize {
-        (self.sample_rate / 50 * self.channels) as usize
+        (self.opus_rate / 50 * self.channels) as usize
     }
 
     /// How many packets should wait before the first is sent, so that an uneven source does not stutter.
@@ -95,7 +108,10 @@ impl Feed {
     }
 
     pub(crate) fn clear(&self) {
-        self.state.lock().samples.clear();
+        let mut state = self.state.lock();
+        state.samples.clear();
+        state.resampler = None;
+        drop(state);
         self.taken.notify_waiters();
     }
 
@@ -133,10 +149,13 @@ impl Feed {
                 frame.sample_rate, frame.num_channels, self.sample_rate, self.channels
             )));
         }
-        if !OPUS_RATES_HZ.contains(&self.sample_rate) || !(1..=2).contains(&self.channels) {
+        if !RATES_HZ.contains(&self.sample_rate) || !(1..=2).contains(&self.channels) {
             return Err(RtcError::unsupported(format!(
-                "Opus takes 8, 12, 16, 24 or 48 kHz and one or two channels, not {} Hz and {}",
-                self.sample_rate, self.channels
+                "audio of {} to {} Hz and one or two channels can be sent, not {} Hz and {}",
+                RATES_HZ.start(),
+                RATES_HZ.end(),
+                self.sample_rate,
+                self.channels
             )));
         }
         if !frame.data.len().is_multiple_of(self.channels as usize) {
@@ -153,19 +172,37 @@ impl Feed {
     }
 
     /// Appends as much as there is room for, and says how much that was.
-    fn push(&self, samples: &[i16]) -> Result<usize, RtcError> {
+    pub(crate) fn push(&self, samples: &[i16]) -> Result<usize, RtcError> {
         let mut state = self.state.lock();
         if !self.has_queue && state.waker.is_none() {
             return Ok(samples.len());
         }
         let free = self.room.saturating_sub(state.samples.len());
-        if !self.has_queue && free < samples.len() {
+        let State {
+            samples: waiting,
+            resampler,
+            ..
+        } = &mut *state;
+        if self.opus_rate != self.sample_rate && resampler.is_none() {
+            *resampler = Some(Resampler::new(
+                self.sample_rate,
+                self.opus_rate,
+                self.channels as usize,
+            ));
+        }
+        let fitting = resampler
+            .as_ref()
+            .map_or(free, |resampler| resampler.fitting(free));
+        if !self.has_queue && fitting < samples.len() {
             return Err(RtcError::invalid_state(
                 "the connection does not keep up: a frame was dropped",
             ));
         }
-        let count = free.min(samples.len());
-        state.samples.extend(&samples[..count]);
+        let count = fitting.min(samples.len());
+        match resampler {
+            Some(resampler) => resampler.push(&samples[..count], |sample| waiting.push_back(sample)),
+            None => waiting.extend(&samples[..count]),
+        }
         if let Some(waker) = &state.waker {
             waker.notify_one();
         }
@@ -175,6 +212,15 @@ impl Feed {
 
 /// The rates Opus knows, in Hz.
 pub(crate) const OPUS_RATES_HZ: [u32; 5] = [8_000, 12_000, 16_000, 24_000, 48_000];
+
+/// The rates that sources may have, in Hz.
+const RATES_HZ: RangeInclusive<u32> = 8_000..=192_000;
+
+/// The rate that audio of a rate is encoded at: the next one that Opus knows, or its highest.
+fn opus_rate(sample_rate: u32) -> u32 {
+    let next = OPUS_RATES_HZ.into_iter().find(|rate| *rate >= sample_rate);
+    next.unwrap_or(48_000)
+}
 
 /// What a source without a queue may have waiting.
 const DIRECT_QUEUE_MS: u32 = 200;
@@ -206,11 +252,30 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_opus_cannot_take_is_refused() {
-        let error = Feed::new(44_100, 1, 100)
-            .capture(&AudioFrame::new(44_100, 1, 441))
-            .await
-            .expect_err("Opus does not know 44.1 kHz");
-        assert_eq!(error.error_type, crate::RtcErrorType::Unsupported);
+    async fn any_rate_is_taken_at_its_pace() {
+        for rate in [8_000, 11_025, 44_100, 48_000, 96_000] {
+            let feed = Feed::new(rate, 2, 1000);
+            feed.attach(Arc::new(Notify::new()));
+            feed.capture(&AudioFrame::new(rate, 2, rate / 2))
+                .await
+                .expect("the frame fits the source");
+            let waiting = feed.waiting() / 2;
+            let expected = feed.opus_rate() as usize / 2;
+            assert!(
+                waiting <= expected && expected - waiting < 40,
+                "{rate} Hz: {waiting} of {expected} samples wait"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_sent_is_refused() {
+        for (rate, channels) in [(7_999, 1), (192_001, 1), (48_000, 3), (0, 1)] {
+            let error = Feed::new(rate, channels, 100)
+                .capture(&AudioFrame::new(rate, channels, 441))
+                .await
+                .expect_err("nobody can encode this");
+            assert_eq!(error.error_type, crate::RtcErrorType::Unsupported);
+        }
     }
 }
