@@ -26,7 +26,10 @@ pub mod video_track;
 
 mod connection;
 mod enum_dispatch;
+#[doc(hidden)]
+pub mod internals;
 mod playout;
+mod red;
 mod sdp;
 mod sending;
 

@@ -9,6 +9,8 @@ pub enum RtcStats {
     InboundRtp(InboundRtpStats),
     /// What is sent by one media section.
     OutboundRtp(OutboundRtpStats),
+    /// What the other side says it received of that.
+    RemoteInboundRtp(RemoteInboundRtpStats),
     /// All that goes both ways.
     Transport(TransportStats),
     /// The path in use.
@@ -104,6 +106,19 @@ pub struct OutboundRtpStats {
     pub outbound: dictionaries::OutboundRtpStreamStats,
 }
 
+/// What the other side says it received by one media section.
+#[derive(Debug, Default, Clone)]
+pub struct RemoteInboundRtpStats {
+    /// Which and when.
+    pub rtc: dictionaries::RtcStats,
+    /// The stream.
+    pub stream: dictionaries::RtpStreamStats,
+    /// The packets; how many arrived, less those that are lost, is our count of what was sent.
+    pub received: dictionaries::ReceivedRtpStreamStats,
+    /// The way there and back.
+    pub remote_inbound: dictionaries::RemoteInboundRtpStreamStats,
+}
+
 /// All that goes both ways.
 #[derive(Debug, Default, Clone)]
 pub struct TransportStats {
@@ -180,7 +195,7 @@ pub mod dictionaries {
         pub bytes_received: u64,
         /// Packets that came too late or twice.
         pub packets_discarded: u64,
-        /// Packets that were made up from others' redundancy.
+        /// Lost packets that others told of: by redundancy (RFC 2198) or by forward error correction within Opus.
         pub fec_packets_received: u64,
         /// Samples handed out, at the rate that was asked for.
         pub total_samples_received: u64,
@@ -192,6 +207,8 @@ pub mod dictionaries {
         pub concealment_events: u64,
         /// Seconds handed out.
         pub total_samples_duration: f64,
+        /// How loud the last packet is, as its sender says, from 0 to 1; 0 if it does not say.
+        pub audio_level: f64,
     }
 
     /// Packets that were sent.
@@ -203,6 +220,17 @@ pub mod dictionaries {
         pub bytes_sent: u64,
     }
 
+    /// The way to the other side and back.
+    #[derive(Debug, Default, Clone)]
+    pub struct RemoteInboundRtpStreamStats {
+        /// The figures of what we sent.
+        pub local_id: String,
+        /// The last round trip that its reports tell, in seconds; 0 if none does yet.
+        pub round_trip_time: f64,
+        /// The share of packets that was lost lately, from 0 to 1.
+        pub fraction_lost: f64,
+    }
+
     /// How packets were made.
     #[derive(Debug, Default, Clone)]
     pub struct OutboundRtpStreamStats {
@@ -210,7 +238,7 @@ pub mod dictionaries {
         pub mid: String,
         /// Whether anything may be sent.
         pub active: bool,
-        /// The rate of the encoding, in bits per second.
+        /// The rate that is aimed at, in bits per second.
         pub target_bitrate: f64,
     }
 

@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 
 use super::{
     Connection, channel::Channel, events::Event, media::Outgoing, negotiation::Negotiation, network::Network,
-    transceiver::Transceiver,
+    routes::Routes, transceiver::Transceiver,
 };
 use crate::{
     RtcError,
@@ -66,8 +66,7 @@ pub(super) struct Session {
     pub(super) is_started: bool,
     pub(super) is_controlling: bool,
     pub(super) is_encrypted: bool,
-    // Which section a source's packets belong to.
-    pub(super) routes: Vec<(u32, Arc<Transceiver>)>,
+    pub(super) routes: Routes,
 }
 
 impl Core {
@@ -268,6 +267,7 @@ impl Core {
                 self.refresh_state();
             }
             SessionEvent::PeerStats(stats) => self.handle_peer_stats(stats),
+            SessionEvent::MediaEgressStats(stats) => self.handle_report(&stats),
             SessionEvent::Closed => {
                 tracing::debug!("the other side closed the session");
                 self.lost_at.get_or_insert(now);
@@ -456,7 +456,6 @@ impl Core {
         }
         self.session = None;
         for transceiver in &self.transceivers {
-            Self::flush_received(transceiver);
             transceiver.set_received(None);
         }
         self.outgoing.clear();
@@ -505,7 +504,7 @@ impl Session {
             is_started: false,
             is_controlling: false,
             is_encrypted: false,
-            routes: Vec::new(),
+            routes: Routes::default(),
         };
         let credentials = session.credentials.clone();
         session.rtc.direct_api().set_local_ice_credentials(credentials);

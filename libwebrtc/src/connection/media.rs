@@ -24,8 +24,30 @@ use crate::{
 pub(super) struct Outgoing {
     transceiver: Arc<Transceiver>,
     sending: Sending,
-    // Whether they asked for nothing to be sent while nobody speaks.
-    wants_dtx: bool,
+    wishes: Wishes,
+}
+
+/// How they want a section's audio.
+#[derive(Debug, Clone, Copy)]
+struct Wishes {
+    // Nothing sent while nobody speaks.
+    dtx: bool,
+    // Each packet with the one before it.
+    redundancy: bool,
+    // At most so many bits per second.
+    bitrate: Option<u64>,
+}
+
+impl Wishes {
+    fn of(theirs: &Section) -> Self {
+        Self {
+            dtx: theirs.opus_parameter("usedtx") == Some("1"),
+            redundancy: theirs.prefers_red(),
+            bitrate: theirs
+                .opus_parameter("maxaveragebitrate")
+                .and_then(|bitrate| bitrate.parse().ok()),
+        }
+    }
 }
 
 impl Core {
@@ -38,23 +60,10 @@ impl Core {
         if session.rtc.media(mid).is_none() {
             session.rtc.direct_api().declare_media(mid, MediaKind::Audio);
         }
+        session.routes.assign(transceiver, ssrcs);
         let mut api = session.rtc.direct_api();
-        session.routes.retain(|(ssrc, owner)| {
-            let is_gone = Arc::ptr_eq(owner, transceiver) && !ssrcs.contains(ssrc);
-            if is_gone {
-                api.remove_stream_rx((*ssrc).into());
-            }
-            !is_gone
-        });
         for ssrc in ssrcs {
-            // A number that moved from one section to another belongs to the other now.
-            session
-                .routes
-                .retain(|(known, owner)| known != ssrc || Arc::ptr_eq(owner, transceiver));
             api.expect_stream_rx((*ssrc).into(), None, mid, None);
-            if !session.routes.iter().any(|(known, _)| known == ssrc) {
-                session.routes.push((*ssrc, transceiver.clone()));
-            }
         }
         let sends = transceiver
             .current_direction()
@@ -70,6 +79,18 @@ impl Core {
         }
     }
 
+    /// Takes all sources but these from a section: what still comes of them is nobody's.
+    pub(super) fn retire_sources(&mut self, transceiver: &Arc<Transceiver>, kept: &[u32]) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let gone = session.routes.retire(transceiver, kept);
+        let mut api = session.rtc.direct_api();
+        for ssrc in gone {
+            api.remove_stream_rx(ssrc.into());
+        }
+    }
+
     /// Keeps the list of what sends in step with what was agreed on.
     pub(super) fn prepare_to_send(&mut self, transceiver: &Arc<Transceiver>, theirs: &Section) {
         let sends = transceiver
@@ -79,17 +100,17 @@ impl Core {
             .outgoing
             .iter()
             .position(|outgoing| Arc::ptr_eq(&outgoing.transceiver, transceiver));
-        let wants_dtx = theirs.opus_parameter("usedtx") == Some("1");
+        let wishes = Wishes::of(theirs);
         match (sends, known) {
             (true, None) => {
                 let sending = Sending::new(self.waker.clone());
                 self.outgoing.push(Outgoing {
                     transceiver: transceiver.clone(),
                     sending,
-                    wants_dtx,
+                    wishes,
                 });
             }
-            (true, Some(index)) => self.outgoing[index].wants_dtx = wants_dtx,
+            (true, Some(index)) => self.outgoing[index].wishes = wishes,
             (false, Some(index)) => {
                 self.outgoing.swap_remove(index);
             }
@@ -103,7 +124,7 @@ impl Core {
         let Some(session) = self.session.as_mut().filter(|session| session.is_encrypted) else {
             return deadline;
         };
-        let number = session.numbers.opus;
+        let numbers = session.numbers;
         let mut has_sent = false;
         for outgoing in &mut self.outgoing {
             let Some(wish) = outgoing.transceiver.wish() else {
@@ -113,10 +134,14 @@ impl Core {
             let Origin::Source(source) = wish.track.origin() else {
                 continue;
             };
+            let wishes = outgoing.wishes;
             let encoding = Encoding {
-                bitrate: wish.bitrate,
-                has_dtx: outgoing.wants_dtx,
+                bitrate: wish.bitrate.into_iter().chain(wishes.bitrate).min(),
+                has_dtx: wishes.dtx,
+                wrapped_as: numbers.red.filter(|_| wishes.redundancy).map(|_| numbers.opus),
             };
+            let number = numbers.red.filter(|_| wishes.redundancy).unwrap_or(numbers.opus);
+            let bitrate = encoding.bits_per_second();
             let mut api = session.rtc.direct_api();
             let transceiver = &outgoing.transceiver;
             let next = outgoing
@@ -140,7 +165,11 @@ impl Core {
                     .marker(packet.is_first)
                     .ext_vals(level);
                     stream.write_rtp(write);
-                    transceiver.count_outbound(packet.payload.len());
+                    transceiver.count_outbound(|outbound| {
+                        outbound.packets += 1;
+                        outbound.bytes += packet.payload.len() as u64;
+                        outbound.bitrate = bitrate;
+                    });
                     has_sent = true;
                 });
             if let Some(next) = next {
@@ -159,20 +188,14 @@ impl Core {
             return;
         };
         let ssrc = *packet.header.ssrc;
-        let known = session
-            .routes
-            .iter()
-            .find(|(known, _)| *known == ssrc)
-            .map(|(_, owner)| owner.clone());
-        let owner = known.or_else(|| {
+        let owner = session.routes.owner(ssrc).cloned().or_else(|| {
             // Their description did not name the source; the packet names its section.
             let mid = packet.header.ext_vals.mid?;
             let owner = self
                 .transceivers
                 .iter()
                 .find(|transceiver| transceiver.has_mid(&mid))?;
-            session.routes.push((ssrc, owner.clone()));
-            Some(owner.clone())
+            session.routes.adopt(owner, ssrc).then(|| owner.clone())
         });
         let Some(owner) = owner else {
             return;
@@ -181,13 +204,19 @@ impl Core {
         let sequence = *packet.seq_no;
         let timestamp = packet.time.numer();
         let payload_bytes = packet.payload.len() as u64;
-        let track = owner.count_inbound(|inbound| {
+        let audio_level = packet.header.ext_vals.audio_level;
+        let track = owner.count_inbound(ssrc, sequence, |inbound| {
             inbound.ssrc = ssrc;
             inbound.packets += 1;
             inbound.bytes += payload_bytes;
-            inbound.first_sequence.get_or_insert(sequence);
+            inbound.first_sequence = Some(
+                inbound
+                    .first_sequence
+                    .map_or(sequence, |first| first.min(sequence)),
+            );
             inbound.highest_sequence = inbound.highest_sequence.max(sequence);
             inbound.last_packet_us = unix_time_us();
+            inbound.level = audio_level;
             // RFC 3550, 6.4.1: the spread of transit times, smoothed.
             let transit = (now - self.began).as_secs_f64() - timestamp as f64 / 48_000.0;
             if let Some(last) = inbound.transit.replace(transit) {
@@ -201,6 +230,12 @@ impl Core {
                 timestamp,
                 payload: packet.payload,
                 is_redundant,
+                #[cfg(any(test, feature = "opus-packets"))]
+                loudness: audio_level.map(|level| crate::audio_stream::packets::Loudness {
+                    // Kept as decibels from full scale: zero or less.
+                    decibels_below: level.unsigned_abs().min(127),
+                    is_voice: packet.header.ext_vals.voice_activity,
+                }),
             };
             sinks.push(now, &packet, track.as_ref().is_some_and(RtcAudioTrack::enabled));
         }
@@ -222,15 +257,6 @@ impl Core {
             }
         }
         deadline
-    }
-
-    /// Hands out what was kept for its turn, since the track is about to end.
-    pub(super) fn flush_received(transceiver: &Arc<Transceiver>) {
-        if let Some(MediaStreamTrack::Audio(track)) = transceiver.received_track()
-            && let Some(sinks) = track.sinks()
-        {
-            sinks.flush(Instant::now());
-        }
     }
 }
 

@@ -28,6 +28,7 @@ mod media;
 mod messages;
 mod negotiation;
 mod network;
+mod routes;
 mod statistics;
 pub(crate) mod transceiver;
 

@@ -192,18 +192,12 @@ impl Core {
                     format,
                 })
             }
-            Owner::Section(transceiver) => {
-                let direction = transceiver.direction();
-                // What is sent is sent without redundancy.
-                let red = numbers.red.filter(|_| !direction.sends());
-                let numbers = Numbers { red, ..numbers };
-                Line::Audio(AudioLine {
-                    mid,
-                    direction,
-                    numbers,
-                    source: transceiver.source(),
-                })
-            }
+            Owner::Section(transceiver) => Line::Audio(AudioLine {
+                mid,
+                direction: transceiver.direction(),
+                numbers,
+                source: transceiver.source(),
+            }),
             Owner::Data => Line::Data(DataLine {
                 mid,
                 message_bytes_max: MESSAGE_BYTES_MAX,
@@ -469,10 +463,12 @@ impl Core {
         let sections: Vec<(String, Arc<Transceiver>)> = self.sections();
         for (mid, transceiver) in sections {
             let section = theirs.section(&mid).filter(|section| section.direction().sends());
-            if section.is_none() {
-                Self::flush_received(&transceiver);
+            let ssrcs = section.map(Section::ssrcs).unwrap_or_default();
+            let track = transceiver.set_received(section.and_then(Section::msid));
+            if section.is_none() || !ssrcs.is_empty() || track.is_some() {
+                self.retire_sources(&transceiver, &ssrcs);
             }
-            let Some(track) = transceiver.set_received(section.and_then(Section::msid)) else {
+            let Some(track) = track else {
                 continue;
             };
             let handle = RtpTransceiver::new(transceiver.clone());

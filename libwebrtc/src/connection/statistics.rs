@@ -1,13 +1,20 @@
 //! The figures of a connection.
 
-use super::{core::Core, media::unix_time_us, transceiver::Transceiver};
+use str0m::stats::MediaEgressStats;
+
+use super::{
+    core::Core,
+    media::unix_time_us,
+    transceiver::{Report, Transceiver},
+};
 use crate::{
     MediaType,
     media_stream_track::MediaStreamTrack,
     peer_connection::{IceConnectionState, PeerConnectionState},
     stats::{
         CandidatePairStats, DataChannelStats, DtlsTransportState, IceCandidatePairState, IceRole,
-        IceTransportState, InboundRtpStats, OutboundRtpStats, RtcStats, TransportStats, dictionaries,
+        IceTransportState, InboundRtpStats, OutboundRtpStats, RemoteInboundRtpStats, RtcStats,
+        TransportStats, dictionaries,
     },
 };
 
@@ -42,22 +49,27 @@ pub(super) fn inbound(transceiver: &Transceiver) -> Option<RtcStats> {
             silent_concealed_samples: played.samples_silent,
             concealment_events: played.concealments,
             total_samples_duration: played.seconds(),
+            audio_level: inbound
+                .level
+                .map_or(0.0, |level| 10_f64.powf(f64::from(level) / 20.0)),
         },
     }))
 }
 
-/// What is sent by a section, if anything is.
-pub(super) fn outbound(transceiver: &Transceiver) -> Option<RtcStats> {
+/// What is sent by a section, if anything is, and what the other side says of it.
+pub(super) fn outbound(transceiver: &Transceiver) -> impl Iterator<Item = RtcStats> {
     let is_sender = transceiver
         .current_direction()
         .is_some_and(|direction| direction.sends());
-    if !is_sender || transceiver.kind() != MediaType::Audio {
-        return None;
-    }
+    let is_sender = is_sender && transceiver.kind() == MediaType::Audio;
+    let sent = is_sender.then(|| sent(transceiver)).into_iter();
+    sent.chain(reported(transceiver).filter(|_| is_sender))
+}
+
+fn sent(transceiver: &Transceiver) -> RtcStats {
     let mid = transceiver.mid().unwrap_or_default();
     let sent = transceiver.outbound();
-    let wish = transceiver.wish();
-    Some(RtcStats::OutboundRtp(OutboundRtpStats {
+    RtcStats::OutboundRtp(OutboundRtpStats {
         rtc: figures(format!("outbound-{mid}")),
         stream: stream(transceiver.ssrc()),
         sent: dictionaries::SentRtpStreamStats {
@@ -66,10 +78,28 @@ pub(super) fn outbound(transceiver: &Transceiver) -> Option<RtcStats> {
         },
         outbound: dictionaries::OutboundRtpStreamStats {
             mid,
-            active: wish.as_ref().is_some_and(|wish| wish.track.enabled()),
-            target_bitrate: wish
-                .and_then(|wish| wish.bitrate)
-                .map_or(0.0, |bitrate| bitrate as f64),
+            active: transceiver.wish().is_some_and(|wish| wish.track.enabled()),
+            target_bitrate: sent.bitrate as f64,
+        },
+    })
+}
+
+fn reported(transceiver: &Transceiver) -> Option<RtcStats> {
+    let mid = transceiver.mid().unwrap_or_default();
+    let sent = transceiver.outbound();
+    let report = sent.report?;
+    Some(RtcStats::RemoteInboundRtp(RemoteInboundRtpStats {
+        rtc: figures(format!("remote-inbound-{mid}")),
+        stream: stream(transceiver.ssrc()),
+        received: dictionaries::ReceivedRtpStreamStats {
+            packets_received: sent.packets.saturating_sub(report.packets_lost),
+            packets_lost: i64::try_from(report.packets_lost).unwrap_or(i64::MAX),
+            jitter: report.jitter,
+        },
+        remote_inbound: dictionaries::RemoteInboundRtpStreamStats {
+            local_id: format!("outbound-{mid}"),
+            round_trip_time: report.round_trip.unwrap_or_default().as_secs_f64(),
+            fraction_lost: report.fraction_lost,
         },
     }))
 }
@@ -99,6 +129,29 @@ impl Core {
             })
         }));
         stats
+    }
+
+    /// Notes what the other side says it received of a section.
+    pub(super) fn handle_report(&mut self, stats: &MediaEgressStats) {
+        let Some(remote) = &stats.remote else {
+            return;
+        };
+        let transceiver = self
+            .transceivers
+            .iter()
+            .find(|transceiver| transceiver.has_mid(&stats.mid));
+        let Some(transceiver) = transceiver else {
+            return;
+        };
+        transceiver.count_outbound(|outbound| {
+            let known = outbound.report;
+            outbound.report = Some(Report {
+                packets_lost: remote.packets_lost,
+                jitter: f64::from(remote.jitter) / 48_000.0,
+                round_trip: stats.rtt.or(known.and_then(|known| known.round_trip)),
+                fraction_lost: f64::from(stats.loss.unwrap_or_default()),
+            });
+        });
     }
 
     /// The figures of the transport and of the path in use.

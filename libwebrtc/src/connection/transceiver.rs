@@ -1,8 +1,11 @@
 //! A media section, as the application and the connection share it.
 
-use std::sync::{
-    Arc, Weak,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use parking_lot::Mutex;
@@ -42,6 +45,8 @@ struct State {
     stream_id: String,
     encodings: Vec<RtpEncodingParameters>,
     received: Option<Received>,
+    // The last packet of whoever was received before: their source, and its number.
+    heard: Option<(u32, u64)>,
     outbound: Outbound,
 }
 
@@ -67,6 +72,8 @@ pub(crate) struct Inbound {
     /// When the last packet left, by its timestamp, against when it arrived, in seconds.
     pub(crate) transit: Option<f64>,
     pub(crate) last_packet_us: i64,
+    /// How loud the last packet is, in decibels from full scale: zero or less.
+    pub(crate) level: Option<i8>,
 }
 
 /// What was sent by a section.
@@ -74,6 +81,20 @@ pub(crate) struct Inbound {
 pub(crate) struct Outbound {
     pub(crate) packets: u64,
     pub(crate) bytes: u64,
+    /// What is aimed at, in bits per second.
+    pub(crate) bitrate: u64,
+    pub(crate) report: Option<Report>,
+}
+
+/// What the other side last said of what it received.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Report {
+    pub(crate) packets_lost: u64,
+    /// How unevenly packets arrive, in seconds.
+    pub(crate) jitter: f64,
+    pub(crate) round_trip: Option<Duration>,
+    /// From 0 to 1.
+    pub(crate) fraction_lost: f64,
 }
 
 /// What the application wants sent by a section.
@@ -115,6 +136,7 @@ impl Transceiver {
                 .unwrap_or_else(|| "-".to_owned()),
             encodings: init.send_encodings,
             received: None,
+            heard: None,
             outbound: Outbound::default(),
         };
         Arc::new(Self {
@@ -280,6 +302,11 @@ impl Transceiver {
             return None;
         }
         let old = state.received.take();
+        if let Some(Received { inbound, .. }) = &old
+            && inbound.packets > 0
+        {
+            state.heard = Some((inbound.ssrc, inbound.highest_sequence));
+        }
         let new = named.map(|(stream_id, track_id)| self.receive(stream_id, track_id));
         let track = new.as_ref().map(|received| received.track.clone());
         state.received = new;
@@ -293,7 +320,11 @@ impl Transceiver {
     fn receive(&self, stream_id: &str, track_id: &str) -> Received {
         let track = match self.kind {
             MediaType::Audio => {
-                RtcAudioTrack::new(track_id.to_owned(), Origin::Remote(Sinks::default())).into()
+                let waker = self
+                    .connection
+                    .upgrade()
+                    .map(|connection| connection.waker.clone());
+                RtcAudioTrack::new(track_id.to_owned(), Origin::Remote(Sinks::new(waker))).into()
             }
             _ => RtcVideoTrack::new(track_id.to_owned()).into(),
         };
@@ -305,9 +336,21 @@ impl Transceiver {
         }
     }
 
-    /// The audio track that packets of this section belong to, once they are counted.
-    pub(crate) fn count_inbound(&self, count: impl FnOnce(&mut Inbound)) -> Option<RtcAudioTrack> {
+    /// The audio track that a packet of this section belongs to, once it is counted. A late one, from when somebody
+    /// else was heard under the same number, belongs to none.
+    pub(crate) fn count_inbound(
+        &self,
+        ssrc: u32,
+        sequence: u64,
+        count: impl FnOnce(&mut Inbound),
+    ) -> Option<RtcAudioTrack> {
         let mut state = self.state.lock();
+        if state
+            .heard
+            .is_some_and(|(heard, last)| heard == ssrc && sequence <= last)
+        {
+            return None;
+        }
         let received = state.received.as_mut()?;
         let MediaStreamTrack::Audio(track) = &received.track else {
             return None;
@@ -324,10 +367,8 @@ impl Transceiver {
             .map(|received| (received.inbound, received.track.clone()))
     }
 
-    pub(crate) fn count_outbound(&self, bytes: usize) {
-        let mut state = self.state.lock();
-        state.outbound.packets += 1;
-        state.outbound.bytes += bytes as u64;
+    pub(crate) fn count_outbound(&self, count: impl FnOnce(&mut Outbound)) {
+        count(&mut self.state.lock().outbound);
     }
 
     pub(crate) fn outbound(&self) -> Outbound {
@@ -335,7 +376,7 @@ impl Transceiver {
     }
 
     pub(crate) fn sender_stats(&self) -> Vec<RtcStats> {
-        let mut stats: Vec<RtcStats> = statistics::outbound(self).into_iter().collect();
+        let mut stats: Vec<RtcStats> = statistics::outbound(self).collect();
         stats.extend(self.connection_stats());
         stats
     }
@@ -409,6 +450,31 @@ mod tests {
         assert_eq!(second.id(), "TR_2");
         assert!(section.set_received(None).is_none());
         assert_eq!(second.state(), RtcTrackState::Ended);
+    }
+
+    #[test]
+    fn a_late_packet_of_the_last_speaker_is_nobodys() {
+        let section = Transceiver::new(
+            &Weak::new(),
+            MediaType::Audio,
+            init(RtpTransceiverDirection::RecvOnly),
+        );
+        let take = |ssrc, sequence| {
+            section.count_inbound(ssrc, sequence, |inbound| {
+                inbound.ssrc = ssrc;
+                inbound.packets += 1;
+                inbound.highest_sequence = inbound.highest_sequence.max(sequence);
+            })
+        };
+        section.set_received(Some(("PA_1", "TR_1")));
+        assert!(take(7, 100).is_some());
+        // A server may go on with the same number for somebody else, also after a pause.
+        section.set_received(None);
+        section.set_received(Some(("PA_2", "TR_2")));
+        assert!(take(7, 99).is_none());
+        assert!(take(7, 100).is_none());
+        assert!(take(7, 101).is_some());
+        assert!(take(8, 3).is_some());
     }
 
     #[test]

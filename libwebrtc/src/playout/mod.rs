@@ -12,8 +12,11 @@ use std::{
 use opus::{Channels, Decoder};
 
 mod order;
+#[cfg(any(test, feature = "opus-packets"))]
+pub(crate) mod packets;
+#[cfg(test)]
+mod properties;
 pub(crate) mod queue;
-mod red;
 pub(crate) mod sinks;
 mod timeline;
 
@@ -21,7 +24,9 @@ use self::{
     order::{Order, Step},
     timeline::Timeline,
 };
-use crate::{RtcError, audio_frame::AudioFrame, sending::feed::OPUS_RATES_HZ};
+#[cfg(any(test, feature = "opus-packets"))]
+use crate::audio_stream::packets::Loudness;
+use crate::{RtcError, audio_frame::AudioFrame, red, sending::feed::OPUS_RATES_HZ};
 
 /// A packet of audio.
 #[derive(Debug, Clone)]
@@ -36,6 +41,9 @@ pub(crate) struct Packet {
     pub(crate) payload: Arc<[u8]>,
     /// Whether that is Opus in the wrapping of RFC 2198.
     pub(crate) is_redundant: bool,
+    /// How loud its sender says it is.
+    #[cfg(any(test, feature = "opus-packets"))]
+    pub(crate) loudness: Option<Loudness>,
 }
 
 /// What became of a stream.
@@ -48,8 +56,11 @@ pub(crate) struct Figures {
     pub(crate) samples_concealed: u64,
     /// Of these, silence.
     pub(crate) samples_silent: u64,
+    /// How often something began to be made up.
     pub(crate) concealments: u64,
+    /// Lost packets whose audio others carried.
     pub(crate) packets_recovered: u64,
+    /// Packets that came too late or twice.
     pub(crate) packets_discarded: u64,
 }
 
@@ -72,12 +83,24 @@ pub(crate) struct Chain {
     decoded: Vec<i16>,
     // Samples that do not fill a frame yet.
     partial: Vec<i16>,
+    last: Made,
     figures: Figures,
 }
 
+/// How samples came to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Made {
+    /// Somebody sent them.
+    Sent,
+    /// The decoder went on as before.
+    Up,
+    /// They are silence.
+    Silent,
+}
+
 impl Chain {
-    /// A chain to frames of that rate and so many channels, if Opus can be decoded to them.
-    pub(crate) fn new(sample_rate: i32, channels: i32) -> Result<Self, RtcError> {
+    /// A chain to frames of that rate and so many channels, if Opus can be decoded to them. Its time begins now.
+    pub(crate) fn new(sample_rate: i32, channels: i32, now: Instant) -> Result<Self, RtcError> {
         let refused = || {
             RtcError::unsupported(format!(
                 "Opus is decoded to 8, 12, 16, 24 or 48 kHz and one or two channels, not {sample_rate} Hz and {channels}"
@@ -99,11 +122,12 @@ impl Chain {
             decoder,
             channels,
             order: Order::default(),
-            timeline: Timeline::new(rate),
+            timeline: Timeline::new(rate, now),
             source: None,
             packet_ticks: 960,
             decoded: vec![0; rate as usize * PACKET_MS_MAX / 1000 * channels],
             partial: Vec::with_capacity(rate as usize / 100 * channels),
+            last: Made::Silent,
             figures: Figures {
                 sample_rate: rate,
                 ..Figures::default()
@@ -120,8 +144,8 @@ impl Chain {
 
     /// Takes a packet, and hands out what can be heard by it.
     pub(crate) fn push(&mut self, now: Instant, packet: &Packet, hear: &mut impl FnMut(AudioFrame<'static>)) {
-        let is_other = self.source.is_some_and(|source| source != packet.ssrc);
-        if is_other || self.timeline.is_break(now, packet.timestamp) {
+        let is_other = self.source != Some(packet.ssrc);
+        if is_other || self.timeline.is_break(packet.timestamp) {
             self.flush(now, hear);
             self.begin_anew(now, hear);
         }
@@ -132,7 +156,7 @@ impl Chain {
             };
             for block in blocks.redundant() {
                 if let Some(timestamp) = packet.timestamp.checked_sub(u64::from(block.ticks_before)) {
-                    self.order.insert_recovered(timestamp, block.payload);
+                    self.order.insert_recovered(now, timestamp, block.payload);
                 }
             }
             self.order
@@ -153,10 +177,10 @@ impl Chain {
         }
     }
 
-    /// When to poll next, if ever.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
+    /// When to poll next.
+    pub(crate) fn deadline(&self) -> Instant {
         match self.order.deadline() {
-            Some(deadline) => Some(deadline),
+            Some(deadline) => deadline,
             None => self.timeline.deadline(),
         }
     }
@@ -181,20 +205,20 @@ impl Chain {
             match step {
                 Step::Play(entry) => {
                     self.timeline.arrived(entry.arrived_at, entry.timestamp);
-                    let silence = self.timeline.silence_before(entry.timestamp);
+                    let silence = self.timeline.missing_before(entry.timestamp);
                     self.silence(silence, hear);
                     if entry.sequence.is_none() {
                         self.figures.packets_recovered += 1;
                     }
                     let ticks = self.decode(&entry.payload, hear);
                     self.order.played(&entry, ticks);
-                    self.timeline.played(entry.arrived_at, entry.timestamp + ticks);
                     self.order.recycle(entry.payload);
                 }
-                Step::Lost { ticks, next } => {
-                    self.conceal(ticks, &next, hear);
-                    self.order.concealed(ticks);
-                    self.order.recycle(next);
+                Step::Lost { packets, next } => {
+                    self.timeline.arrived(next.arrived_at, next.timestamp);
+                    let missing = self.timeline.missing_before(next.timestamp);
+                    self.conceal(missing, packets, &next.payload, hear);
+                    self.order.concealed(next, packets);
                 }
             }
         }
@@ -207,7 +231,7 @@ impl Chain {
             Err(error) => {
                 // Not Opus, or not whole: its time is concealed, so that counting samples still tells it.
                 tracing::debug!(%error, "a packet could not be decoded");
-                self.conceal_packet(self.packet_ticks, hear);
+                self.go_on(self.packet_ticks, hear);
                 return self.packet_ticks;
             }
         };
@@ -215,75 +239,79 @@ impl Chain {
         if ticks > 0 {
             self.packet_ticks = ticks;
         }
-        self.hand_out(samples, hear);
+        self.hand_out(samples, Made::Sent, hear);
         ticks
     }
 
-    /// Makes up for what was lost: the last packet of it by what the next one tells, the others by going on as before.
-    fn conceal(&mut self, ticks: u64, next: &[u8], hear: &mut impl FnMut(AudioFrame<'static>)) {
-        self.figures.concealments += 1;
-        let mut left = ticks;
-        // A long hole is silence; only its end can be told.
-        let silent = left.saturating_sub(CONCEALED_TICKS_MAX) / TICKS_PER_MS * TICKS_PER_MS;
-        if silent > 0 {
-            self.silence(self.timeline.to_samples(silent), hear);
-            left -= silent;
+    /// Makes up for a hole before a packet: by going on as before while that sounds like anything, then by silence; and
+    /// the last of what was lost by what the packet tells of it. That is heard even if silence has stood for it already.
+    fn conceal(
+        &mut self,
+        missing: u64,
+        packets: u64,
+        next: &[u8],
+        hear: &mut impl FnMut(AudioFrame<'static>),
+    ) {
+        let told = match has_fec(next) {
+            true => self.packet_ticks,
+            false => 0,
+        };
+        let missing = missing.saturating_sub(self.timeline.to_samples(told));
+        let lost = packets.saturating_mul(self.packet_ticks) - told;
+        let gone_on = whole(self.timeline.to_ticks(missing).min(lost).min(CONCEALED_TICKS_MAX));
+        let mut left = gone_on;
+        while left > 0 {
+            let piece = left.min(self.packet_ticks);
+            self.go_on(piece, hear);
+            left -= piece;
         }
-        while left > self.packet_ticks {
-            self.conceal_packet(self.packet_ticks, hear);
-            left -= self.packet_ticks;
-        }
-        // Opus makes up whole quarters of 10 ms; what is left over is too short to be heard.
-        let whole = left / FEC_TICKS * FEC_TICKS;
-        self.silence(self.timeline.to_samples(left - whole), hear);
-        if whole == 0 {
-            return;
-        }
-        let samples = self.timeline.to_samples(whole) as usize * self.channels;
-        let samples = samples.min(self.decoded.len());
-        match self.decoder.decode(next, &mut self.decoded[..samples], true) {
-            Ok(samples) => {
-                self.figures.samples_concealed += samples as u64;
-                self.hand_out(samples, hear);
-            }
-            Err(_) => self.conceal_packet(whole, hear),
+        self.silence(missing - self.timeline.to_samples(gone_on), hear);
+        if told > 0 {
+            self.recover(told, next, hear);
         }
     }
 
-    fn conceal_packet(&mut self, ticks: u64, hear: &mut impl FnMut(AudioFrame<'static>)) {
-        let wanted = self.timeline.to_samples(ticks) as usize;
-        let length = (wanted * self.channels).min(self.decoded.len());
+    /// Hands out what a packet tells of the one before it.
+    fn recover(&mut self, ticks: u64, next: &[u8], hear: &mut impl FnMut(AudioFrame<'static>)) {
+        let length = self.timeline.to_samples(ticks) as usize * self.channels;
+        match self.decoder.decode(next, &mut self.decoded[..length], true) {
+            Ok(samples) => {
+                self.figures.packets_recovered += 1;
+                self.hand_out(samples, Made::Sent, hear);
+            }
+            Err(_) => self.go_on(ticks, hear),
+        }
+    }
+
+    /// Makes up at most a packet by going on as before.
+    fn go_on(&mut self, ticks: u64, hear: &mut impl FnMut(AudioFrame<'static>)) {
+        let samples = self.timeline.to_samples(ticks);
+        let length = samples as usize * self.channels;
         match self.decoder.decode(&[], &mut self.decoded[..length], false) {
-            Ok(samples) => {
-                self.figures.samples_concealed += samples as u64;
-                self.hand_out(samples, hear);
-            }
-            Err(_) => self.silence(wanted as u64, hear),
+            Ok(samples) => self.hand_out(samples, Made::Up, hear),
+            Err(_) => self.silence(samples, hear),
         }
     }
 
-    fn hand_out(&mut self, samples: usize, hear: &mut impl FnMut(AudioFrame<'static>)) {
+    fn hand_out(&mut self, samples: usize, made: Made, hear: &mut impl FnMut(AudioFrame<'static>)) {
         let decoded = std::mem::take(&mut self.decoded);
-        self.cut(&decoded[..samples * self.channels], hear);
+        self.cut(&decoded[..samples * self.channels], made, hear);
         self.decoded = decoded;
     }
 
     fn silence(&mut self, samples: u64, hear: &mut impl FnMut(AudioFrame<'static>)) {
-        self.figures.samples_concealed += samples;
-        self.figures.samples_silent += samples;
         let mut left = samples as usize * self.channels;
         while left > 0 {
             let piece = left.min(SILENCE.len());
-            self.cut(&SILENCE[..piece], hear);
+            self.cut(&SILENCE[..piece], Made::Silent, hear);
             left -= piece;
         }
     }
 
     /// Cuts samples into frames of 10 ms.
-    fn cut(&mut self, mut samples: &[i16], hear: &mut impl FnMut(AudioFrame<'static>)) {
+    fn cut(&mut self, mut samples: &[i16], made: Made, hear: &mut impl FnMut(AudioFrame<'static>)) {
         let count = (samples.len() / self.channels) as u64;
-        self.figures.samples += count;
-        self.timeline.handed_out(count);
+        self.count(count, made);
         let whole = self.figures.sample_rate as usize / 100 * self.channels;
         while self.partial.len() + samples.len() >= whole {
             let (now, later) = samples.split_at(whole - self.partial.len());
@@ -300,6 +328,39 @@ impl Chain {
         }
         self.partial.extend_from_slice(samples);
     }
+
+    fn count(&mut self, samples: u64, made: Made) {
+        self.timeline.handed_out(samples);
+        self.figures.samples += samples;
+        if made != Made::Sent {
+            self.figures.samples_concealed += samples;
+            self.figures.concealments += u64::from(self.last == Made::Sent);
+        }
+        if made == Made::Silent {
+            self.figures.samples_silent += samples;
+        }
+        self.last = made;
+    }
+}
+
+/// So much of it as Opus can make up.
+fn whole(ticks: u64) -> u64 {
+    ticks / PIECE_TICKS * PIECE_TICKS
+}
+
+/// Whether a packet tells of the one before it. SILK says so in a bit behind those that tell of voices in its frames.
+fn has_fec(payload: &[u8]) -> bool {
+    let (Some(head), Ok(packet)) = (payload.first(), opus::packet::parse(payload)) else {
+        return false;
+    };
+    let (is_silk, is_stereo) = (head & 0x80 == 0, head & 0x04 != 0);
+    let Some(first) = packet.frames.first().and_then(|frame| frame.first()) else {
+        return false;
+    };
+    // SILK cuts a frame into 20 ms, of which it tells voices; 10 ms count as one.
+    let pieces = opus::packet::get_samples_per_frame(payload, 48_000).map_or(1, |ticks| (ticks / 960).max(1));
+    let of_channel = |channel: usize| (first >> (7 - pieces - channel * (pieces + 1))) & 1 == 1;
+    is_silk && pieces <= 3 && (of_channel(0) || is_stereo && of_channel(1))
 }
 
 /// The longest packet of Opus.
@@ -310,8 +371,8 @@ const TICKS_PER_MS: u64 = 48;
 /// How long a hole is made up for by going on as before; what is longer sounds worse than silence.
 const CONCEALED_TICKS_MAX: u64 = 120 * TICKS_PER_MS;
 
-/// The shortest piece Opus makes up.
-const FEC_TICKS: u64 = 120;
+/// The shortest piece Opus makes up, which all others are made of.
+const PIECE_TICKS: u64 = 120;
 
 static SILENCE: [i16; 960] = [0; 960];
 
@@ -361,6 +422,7 @@ mod tests {
                 timestamp: self.timestamp,
                 payload: payload.into(),
                 is_redundant: false,
+                loudness: None,
             };
             self.sequence += 1;
             self.timestamp += 960;
@@ -380,11 +442,12 @@ mod tests {
 
     impl Listener {
         fn new() -> Self {
-            let chain = Chain::new(16_000, 1).expect("Opus is decoded to 16 kHz mono");
+            let start = Instant::now();
+            let chain = Chain::new(16_000, 1, start).expect("Opus is decoded to 16 kHz mono");
             Self {
                 chain,
                 samples: Vec::new(),
-                start: Instant::now(),
+                start,
             }
         }
 
@@ -466,8 +529,8 @@ mod tests {
             "{} risings",
             listener.risings()
         );
-        assert_eq!(listener.chain.figures().concealments, 1);
-        assert_eq!(listener.chain.figures().samples_silent, 0);
+        let figures = listener.chain.figures();
+        assert_eq!((figures.packets_recovered, figures.samples_concealed), (1, 0));
     }
 
     #[test]
@@ -586,9 +649,10 @@ mod tests {
 
     #[test]
     fn a_rate_opus_does_not_know_is_refused() {
-        let error = Chain::new(44_100, 1).err().expect("44.1 kHz is refused");
+        let refused = |rate, channels| Chain::new(rate, channels, Instant::now()).err();
+        let error = refused(44_100, 1).expect("44.1 kHz is refused");
         assert_eq!(error.error_type, crate::RtcErrorType::Unsupported);
-        assert!(Chain::new(16_000, 3).is_err());
-        assert!(Chain::new(-1, 1).is_err());
+        assert!(refused(16_000, 3).is_some());
+        assert!(refused(-1, 1).is_some());
     }
 }

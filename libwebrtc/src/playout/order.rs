@@ -14,6 +14,8 @@ pub(super) struct Order {
     waiting: VecDeque<Entry>,
     // When the next packet should begin, and what its number should be.
     next: Option<Place>,
+    // How long the last packet was: what each lost one is taken for.
+    packet_ticks: u64,
     // Since when something is missing before what waits.
     missing_since: Option<Instant>,
     // Whether to go on whatever is missing.
@@ -42,12 +44,12 @@ pub(super) struct Entry {
 pub(super) enum Step {
     /// A packet's turn has come.
     Play(Entry),
-    /// So much was lost before the packet whose payload this is.
+    /// Some were lost before the packet that is next.
     Lost {
-        /// How much, in ticks.
-        ticks: u64,
-        /// The payload of the packet after it.
-        next: Vec<u8>,
+        /// How many, at most; at least one.
+        packets: u64,
+        /// A copy of that packet, whose turn comes then.
+        next: Entry,
     },
 }
 
@@ -76,10 +78,10 @@ impl Order {
     }
 
     /// Takes in what another packet carried with it, unless it is there already.
-    pub(super) fn insert_recovered(&mut self, timestamp: u64, payload: &[u8]) {
+    pub(super) fn insert_recovered(&mut self, now: Instant, timestamp: u64, payload: &[u8]) {
         // Before anything was heard, there is no hole it could fill.
         if self.next.is_some() {
-            self.put(Instant::now(), None, timestamp, payload);
+            self.put(now, None, timestamp, payload);
         }
     }
 
@@ -124,13 +126,9 @@ impl Order {
         let Some(next) = self.next else {
             return self.waiting.pop_front().map(Step::Play);
         };
-        // The number tells what the time cannot: whether what is between was lost or never sent.
-        let lost_packets = match first.sequence {
-            Some(sequence) => sequence.saturating_sub(next.sequence),
-            None => 0,
-        };
-        let lost_ticks = first.timestamp.saturating_sub(next.timestamp);
-        if lost_packets == 0 || lost_ticks == 0 {
+        let packets = self.missing_before_first(next);
+        let ticks = first.timestamp.saturating_sub(next.timestamp);
+        if packets == 0 || ticks == 0 {
             self.missing_since = None;
             return self.waiting.pop_front().map(Step::Play);
         }
@@ -140,38 +138,47 @@ impl Order {
             return None;
         }
         self.missing_since = None;
-        let payload = self.copy_of_first();
-        Some(Step::Lost {
-            ticks: lost_ticks,
-            next: payload,
-        })
+        self.copy_of_first().map(|next| Step::Lost { packets, next })
     }
 
-    fn copy_of_first(&mut self) -> Vec<u8> {
-        let mut copy = self.spare.pop().unwrap_or_default();
-        if let Some(first) = self.waiting.front() {
-            copy.extend_from_slice(&first.payload);
-        }
-        copy
+    /// How many packets are missing up to the first that has a number, less those that were recovered in between. The
+    /// numbers tell what the time cannot: whether what is between was lost or never sent.
+    fn missing_before_first(&self, next: Place) -> u64 {
+        let numbered = |(index, entry): (usize, &Entry)| Some((index as u64, entry.sequence?));
+        let Some((recovered, sequence)) = self.waiting.iter().enumerate().find_map(numbered) else {
+            return 0;
+        };
+        sequence.saturating_sub(next.sequence).saturating_sub(recovered)
+    }
+
+    fn copy_of_first(&mut self) -> Option<Entry> {
+        let first = self.waiting.front()?;
+        let mut payload = self.spare.pop().unwrap_or_default();
+        payload.extend_from_slice(&first.payload);
+        Some(Entry { payload, ..*first })
     }
 
     /// Notes that a packet was played, and how long it was.
     pub(super) fn played(&mut self, entry: &Entry, ticks: u64) {
         let expected = self.next.map_or(0, |next| next.sequence);
         let sequence = entry.sequence.unwrap_or(expected).saturating_add(1);
+        self.packet_ticks = ticks;
         self.next = Some(Place {
             timestamp: entry.timestamp + ticks,
             sequence,
         });
     }
 
-    /// Notes that what was lost was made up for.
-    pub(super) fn concealed(&mut self, ticks: u64) {
-        let sequence = self.waiting.front().and_then(|first| first.sequence);
+    /// Notes that the hole before the next packet, which that many are missing from at most, was made up for.
+    pub(super) fn concealed(&mut self, first: Entry, packets: u64) {
         if let Some(next) = &mut self.next {
-            next.timestamp += ticks;
-            next.sequence = sequence.unwrap_or(next.sequence);
+            // There may be more holes, between packets that were recovered.
+            let ticks = first.timestamp.saturating_sub(next.timestamp);
+            let here = packets.min((ticks / self.packet_ticks.max(1)).max(1));
+            next.timestamp = first.timestamp;
+            next.sequence = first.sequence.unwrap_or(next.sequence + here);
         }
+        self.recycle(first.payload);
     }
 
     /// Takes back the memory of a payload.

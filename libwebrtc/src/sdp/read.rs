@@ -193,6 +193,12 @@ impl Section {
         self.codec("red/48000")
     }
 
+    /// Whether redundancy is what the section would rather have than plain Opus: the format that comes first.
+    pub(crate) fn prefers_red(&self) -> bool {
+        let first = self.formats.first().and_then(|format| format.parse().ok());
+        first.is_some() && first == self.red()
+    }
+
     /// A parameter of Opus, such as `usedtx`.
     pub(crate) fn opus_parameter(&self, name: &str) -> Option<&str> {
         let prefix = format!("{} ", self.opus()?);
@@ -318,6 +324,17 @@ mod tests {
                 mid: Some(3)
             }
         );
+    }
+
+    #[test]
+    fn what_comes_first_is_preferred() {
+        let prefers_red = |text: &str| {
+            let sdp = Sdp::parse(text).expect("the description is well-formed");
+            sdp.section("0").expect("there is a section 0").prefers_red()
+        };
+        assert!(!prefers_red(ANSWER));
+        assert!(prefers_red(&ANSWER.replace("SAVPF 111 63", "SAVPF 63 111")));
+        assert!(!prefers_red(&ANSWER.replace("SAVPF 111 63", "SAVPF 64 111")));
     }
 
     #[test]

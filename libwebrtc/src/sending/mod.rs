@@ -9,8 +9,10 @@ use opus::{Application, Bitrate, Channels, Encoder};
 use tokio::sync::Notify;
 
 pub(crate) mod feed;
+mod resample;
 
 use self::feed::Feed;
+use crate::red::{self, Block};
 
 /// How a track is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +21,16 @@ pub(crate) struct Encoding {
     pub(crate) bitrate: Option<u64>,
     /// Whether silence is left out.
     pub(crate) has_dtx: bool,
+    /// Under which number, if at all, a packet carries the one before it.
+    pub(crate) wrapped_as: Option<u8>,
+}
+
+impl Encoding {
+    /// What is aimed at.
+    pub(crate) fn bits_per_second(&self) -> u64 {
+        let (least, most) = BITRATE_RANGE;
+        self.bitrate.unwrap_or(BITRATE).clamp(least, most)
+    }
 }
 
 /// A packet to send.
@@ -41,6 +53,9 @@ pub(crate) struct Sending {
     timestamp: u32,
     pace: Pace,
     samples: Vec<i16>,
+    // What was sent last, and its time, for the next packet to carry.
+    last: Option<(u32, Vec<u8>)>,
+    wrapped: Vec<u8>,
 }
 
 /// When packets are due.
@@ -78,6 +93,8 @@ impl Sending {
                 partial_since: None,
             },
             samples: Vec::new(),
+            last: None,
+            wrapped: Vec::new(),
         }
     }
 
@@ -173,7 +190,8 @@ impl Sending {
         }
     }
 
-    fn attach(&mut self, feed: &Arc<Feed>) {
+    /// Takes the samples of a source from now on.
+    pub(crate) fn attach(&mut self, feed: &Arc<Feed>) {
         if self
             .feed
             .as_ref()
@@ -184,6 +202,7 @@ impl Sending {
         self.stop();
         feed.attach(self.waker.clone());
         self.encoder = None;
+        self.last = None;
         self.feed = Some(feed.clone());
     }
 
@@ -218,15 +237,35 @@ impl Sending {
         if length <= 2 {
             return false;
         }
+        let payload = match encoding.wrapped_as {
+            Some(number) => {
+                self.wrap(number, &payload[..length]);
+                &self.wrapped
+            }
+            None => &payload[..length],
+        };
         send(Packet {
             sequence: self.sequence,
             timestamp: self.timestamp,
-            payload: &payload[..length],
+            payload,
             level: level(&self.samples),
             is_first,
         });
         self.sequence += 1;
         true
+    }
+
+    /// Puts a packet together with the one before it, and keeps it for the next.
+    fn wrap(&mut self, number: u8, payload: &[u8]) {
+        let earlier = self.last.as_ref().map(|(timestamp, payload)| Block {
+            ticks_before: self.timestamp.wrapping_sub(*timestamp),
+            payload,
+        });
+        red::write(number, earlier, payload, &mut self.wrapped);
+        let (timestamp, last) = self.last.get_or_insert_default();
+        *timestamp = self.timestamp;
+        last.clear();
+        last.extend_from_slice(payload);
     }
 }
 
@@ -248,7 +287,7 @@ impl TrackEncoder {
         } else {
             Application::Voip
         };
-        let mut encoder = Encoder::new(feed.sample_rate(), channels, application)?;
+        let mut encoder = Encoder::new(feed.opus_rate(), channels, application)?;
         encoder.set_complexity(COMPLEXITY)?;
         encoder.set_inband_fec(true)?;
         encoder.set_packet_loss_perc(EXPECTED_LOSS_PERCENT)?;
@@ -265,14 +304,10 @@ impl TrackEncoder {
 
     fn set(&mut self, encoding: Encoding) {
         self.encoding = encoding;
-        let bitrate = encoding
-            .bitrate
-            .and_then(|bitrate| i32::try_from(bitrate).ok())
-            .unwrap_or(BITRATE);
-        let bitrate = Bitrate::Bits(bitrate.clamp(BITRATE_RANGE.0, BITRATE_RANGE.1));
+        let bitrate = i32::try_from(encoding.bits_per_second()).unwrap_or(i32::MAX);
         let set = self
             .encoder
-            .set_bitrate(bitrate)
+            .set_bitrate(Bitrate::Bits(bitrate))
             .and_then(|()| self.encoder.set_dtx(encoding.has_dtx));
         if let Err(error) = set {
             tracing::warn!(%error, "an encoding was not taken");
@@ -308,10 +343,10 @@ const MISSED_MAX: u32 = 5;
 const PAYLOAD_BYTES_MAX: usize = 1275;
 
 /// Bits per second, if nobody chose.
-const BITRATE: i32 = 32_000;
+const BITRATE: u64 = 32_000;
 
 /// What Opus can do, in bits per second.
-const BITRATE_RANGE: (i32, i32) = (6_000, 510_000);
+const BITRATE_RANGE: (u64, u64) = (6_000, 510_000);
 
 /// How hard the encoder tries, of 10. Below 7 it does not look at the signal well enough to tell a steady sound from
 /// silence, which DTX would then leave out.
@@ -331,6 +366,7 @@ mod tests {
     const PLAIN: Encoding = Encoding {
         bitrate: None,
         has_dtx: false,
+        wrapped_as: None,
     };
 
     fn feed_with(packets: usize) -> Arc<Feed> {
@@ -397,6 +433,34 @@ mod tests {
             3 * PACKET_TICKS,
             "three packets of time passed"
         );
+    }
+
+    #[test]
+    fn with_redundancy_each_packet_carries_the_one_before_it() {
+        let (feed, start) = (feed_with(4), Instant::now());
+        let mut sending = Sending::new(Arc::new(Notify::new()));
+        let encoding = Encoding {
+            wrapped_as: Some(111),
+            ..PLAIN
+        };
+        let mut last: Option<Vec<u8>> = None;
+        for turn in 0..4 {
+            // Muted for the third packet: the fourth still carries the second, which is recent.
+            let is_enabled = turn != 2;
+            let mut sent = 0;
+            sending.poll(start + PACKET * turn, &feed, is_enabled, encoding, |packet| {
+                let blocks = red::parse(packet.payload).expect("the packet is well-formed");
+                let redundant: Vec<Block<'_>> = blocks.redundant().collect();
+                let expected = last.as_ref().map(|payload| Block {
+                    ticks_before: if turn == 3 { 2 * PACKET_TICKS } else { PACKET_TICKS },
+                    payload,
+                });
+                assert_eq!(redundant, Vec::from_iter(expected));
+                last = Some(blocks.primary().to_vec());
+                sent += 1;
+            });
+            assert_eq!(sent, u32::from(is_enabled), "in turn {turn}");
+        }
     }
 
     #[test]
