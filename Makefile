@@ -2,7 +2,7 @@
 SHELL := bash
 export PATH := $(CURDIR)/.dev/bin:$(CURDIR)/.dev/go/bin:$(CURDIR)/.dev/node/bin:$(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo test lint ci record clean
+.PHONY: help demo test lint ci record fuzz clean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -26,6 +26,12 @@ ci: lint test ## What a change must pass
 
 record: ## Ask a live recogniser (WHAT=stt), language model (llm) or both (stt,llm) anew for FIXTURE=fixtures/NAME
 	cargo run --locked -- replay $(FIXTURE) --record $(or $(WHAT),stt) --out target/record
+
+fuzz: ## Look for input that breaks TARGET=rtp (or red, sdp) for SECONDS=60
+	scripts/setup fuzz
+	mkdir -p fuzz/corpus/$(or $(TARGET),rtp) fuzz/seeds/$(or $(TARGET),rtp)
+	RUSTC_BOOTSTRAP=1 cargo fuzz run $(or $(TARGET),rtp) fuzz/corpus/$(or $(TARGET),rtp) fuzz/seeds/$(or $(TARGET),rtp) -- \
+	  -max_total_time=$(or $(SECONDS),60)
 
 clean: ## Forget all that was built, downloaded and run here
 	rm -rf target .dev tests/browser/node_modules
