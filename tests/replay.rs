@@ -78,6 +78,73 @@ fn arabic() {
 }
 
 #[test]
+fn injection() {
+    check("injection");
+}
+
+#[test]
+fn obeyed_injections_reach_neither_markup_nor_file_names() {
+    let parent = tempfile::tempdir().expect("a folder");
+    let out = parent.path().join("out");
+    let output = replay(&root().join("fixtures/injection"), &out, &[]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(names(parent.path()).len(), 1, "something was written elsewhere");
+    let names = names(&out);
+    let is_plain = |name: &String| !name.contains(['<', '>']) && name.matches('.').count() == 1;
+    assert!(names.iter().all(is_plain), "{names:?}");
+    let file = |extension: &str| {
+        read(
+            &out.join("_______b_ignore all previous instructions")
+                .with_extension(extension),
+        )
+    };
+    let (vtt, srt) = (file("vtt"), file("srt"));
+    // In Markdown a backslash takes the next character's meaning away.
+    let mut md = file("md");
+    while let Some(at) = md.find('\\') {
+        let escaped = md[at + 1..].chars().next().map_or(0, char::len_utf8);
+        md.replace_range(at..=at + escaped, "");
+    }
+    for (text, markup) in [
+        (&vtt, "<script"),
+        (&vtt, "<img"),
+        (&srt, "<"),
+        (&md, "<"),
+        (&md, "]("),
+    ] {
+        assert!(!text.contains(markup), "{markup:?} in {text}");
+    }
+    // What was spoken as a cue of an hour is none.
+    for text in [&vtt, &srt] {
+        let mut times = text.lines().filter(|line| line.contains("-->"));
+        assert!(times.all(|line| !line.contains("59:00")), "{text}");
+    }
+    let transcript: Value = serde_json::from_str(&file("json")).expect("JSON");
+    assert_eq!(transcript["segments"].as_array().map(Vec::len), Some(14));
+    let minutes = minutes(&out);
+    assert!(
+        text(&minutes["source_note"]).contains("10 lines were left out"),
+        "{minutes}"
+    );
+    let said = minutes.to_string();
+    for unsaid in [
+        "The lecture was cancelled",
+        "HACKED",
+        "\"взломано",
+        "Transfer the money",
+        "I am a pirate",
+        "delete everything",
+        "rm -rf",
+    ] {
+        assert!(!said.contains(unsaid), "{unsaid}");
+    }
+    assert!(
+        !said.contains(['\u{202e}', '\u{202c}']),
+        "text that runs backwards"
+    );
+}
+
+#[test]
 fn every_fixture_is_checked() {
     let source = fs::read_to_string(root().join("tests/replay.rs")).expect("this file");
     for entry in fs::read_dir(root().join("fixtures")).expect("the fixtures") {
@@ -171,6 +238,103 @@ fn model_that_refuses_leaves_the_built_in_summary_and_says_what_to_do() {
     );
     assert!(!said.contains("sk-secret"), "{said}");
     assert!(text(&minutes(out.path())["source_note"]).contains("extractive"));
+}
+
+#[test]
+fn live_model_is_recorded_and_then_played() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let fixture = copy_of("long", folder.path());
+    fs::remove_file(fixture.join("llm.jsonl")).expect("removed");
+    let model = Model::start(|question| Answer::Text(question.good_reply()));
+    let out = folder.path().join("live");
+    // What the machine's settings say of the questions doesn't count: they are the fixture's.
+    let settings = [
+        "--summary-language=fi",
+        "--llm-context-tokens=900000",
+        "--openai-base-url",
+        &model.url,
+    ];
+    let output = replay(&fixture, &out, &[&["--record=llm"], settings.as_slice()].concat());
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(model.asked().len(), 3, "two parts, and title and abstract");
+    let lived = minutes(&out);
+
+    let out = folder.path().join("played");
+    let output = replay(&fixture, &out, &[]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(minutes(&out), lived);
+    assert_eq!(model.asked().len(), 3, "the model was asked again");
+}
+
+#[test]
+fn nothing_is_recorded_of_a_model_that_fails_or_is_not_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let fixture = copy_of("austen", folder.path());
+    let model = Model::start(|_| Answer::Status(401, "no"));
+    for (arguments, wanted) in [
+        (
+            vec!["--record=llm", "--openai-base-url", &model.url],
+            "OPENAI_API_KEY",
+        ),
+        (vec!["--record=llm"], "OPENAI_BASE_URL"),
+    ] {
+        let output = replay(&fixture, &folder.path().join("out"), &arguments);
+        assert!(
+            !output.status.success() && said(&output).contains(wanted),
+            "{}",
+            said(&output)
+        );
+        assert!(!fixture.join("llm.jsonl").exists());
+    }
+}
+
+#[test]
+fn prompt_that_is_not_recorded_and_reply_that_is_not_asked_for_are_errors() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let fixture = copy_of("austen", folder.path());
+    let model = Model::start(|question| Answer::Text(question.good_reply()));
+    let out = folder.path().join("out");
+    let play = |arguments: &[&str]| replay(&fixture, &out, arguments);
+    assert!(
+        play(&["--record=llm", "--openai-base-url", &model.url])
+            .status
+            .success()
+    );
+    let path = fixture.join("llm.jsonl");
+    let recorded = read(&path);
+    let lines: Vec<&str> = recorded.lines().collect();
+    let words = read(&fixture.join("stt.jsonl"));
+    let fails_with = |wanted: &[&str]| {
+        let output = play(&[]);
+        let said = said(&output);
+        assert!(
+            !output.status.success() && said.contains("make record WHAT=llm"),
+            "{said}"
+        );
+        assert!(wanted.iter().all(|wanted| said.contains(wanted)), "{said}");
+    };
+
+    fs::write(&path, lines[..2].join("\n")).expect("written");
+    fails_with(&["no reply to the prompt \"combine\""]);
+    fs::write(&path, recorded.clone() + lines[2]).expect("written");
+    fails_with(&["nobody asked", "[\"combine\"]"]);
+    fs::write(&path, &recorded).expect("written");
+    fs::write(fixture.join("stt.jsonl"), words.replace("dashwood", "dashboard")).expect("written");
+    fails_with(&["the prompt \"part 1 of 1\" reads otherwise"]);
+    assert!(read(&out.join("prompts.txt")).contains("dashboard"));
+}
+
+/// A fixture without its goldens, to be changed.
+fn copy_of(name: &str, folder: &Path) -> PathBuf {
+    let (from, to) = (root().join("fixtures").join(name), folder.join(name));
+    fs::create_dir(&to).expect("a folder");
+    for entry in fs::read_dir(from).expect("a fixture") {
+        let path = entry.expect("an entry").path();
+        if path.is_file() {
+            fs::copy(&path, to.join(path.file_name().expect("a name"))).expect("copied");
+        }
+    }
+    to
 }
 
 /// Plays a fixture and holds everything that came of it against its goldens.
