@@ -600,7 +600,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        HealthState, ModelImprovement, SttEnd,
+        GapReason, HealthState, ModelImprovement, SttEnd,
         gate::tests::{silence, voice},
     };
 
@@ -939,6 +939,15 @@ mod tests {
             "{:?}",
             room.gaps
         );
+    }
+
+    #[test]
+    fn speech_that_is_refused_until_the_end_is_marked_so() {
+        let mut room = Room::new(Recogniser::Refuses(402));
+        room.play(&voice(2_000));
+        room.end();
+        assert_eq!(room.gaps.len(), 1);
+        assert_eq!(room.gaps[0].reason, GapReason::RecogniserRefused);
     }
 
     #[test]

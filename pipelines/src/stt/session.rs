@@ -145,11 +145,7 @@ impl Session {
     pub(crate) fn push_audio(&mut self, position: u64, samples: &[i16]) {
         self.pending.push(position, samples);
         while self.pending.samples() > PENDING_SAMPLES_MAX {
-            let reason = match self.health {
-                HealthState::Refused => GapReason::RecogniserRefused,
-                _ => GapReason::RecogniserAway,
-            };
-            self.drop_oldest(reason);
+            self.drop_oldest(self.gap_reason());
         }
     }
 
@@ -172,7 +168,7 @@ impl Session {
     pub(crate) fn abandon(&mut self, known_until: u64) {
         self.close();
         while !self.pending.is_empty() {
-            self.drop_oldest(GapReason::RecogniserAway);
+            self.drop_oldest(self.gap_reason());
         }
         if let Some(dropped) = &mut self.dropped {
             dropped.from = dropped.from.max(known_until);
@@ -485,6 +481,13 @@ impl Session {
             not_before: MediaTime::ZERO,
         };
         self.pending.restart();
+    }
+
+    fn gap_reason(&self) -> GapReason {
+        match self.health {
+            HealthState::Refused => GapReason::RecogniserRefused,
+            _ => GapReason::RecogniserAway,
+        }
     }
 
     fn drop_oldest(&mut self, reason: GapReason) {
