@@ -109,6 +109,18 @@ impl HealthState {
             Self::Encrypted => "encrypted",
         }
     }
+
+    /// What people in the room should know.
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::Listening => "Speech becomes captions.",
+            Self::Interrupted => "The recogniser is away. What is said is kept, and captions will follow.",
+            Self::Refused => {
+                "The recogniser refuses to work. Captions need the help of whoever runs this server."
+            }
+            Self::Encrypted => "This track is end-to-end encrypted and can't be captioned.",
+        }
+    }
 }
 
 impl Health {
@@ -118,6 +130,7 @@ impl Health {
             kind: "health",
             track_sid: self.track.as_str(),
             state: self.state.as_str(),
+            message: self.state.message(),
         })
         .expect("strings always become JSON")
     }
@@ -151,6 +164,7 @@ struct HealthPacket<'a> {
     kind: &'static str,
     track_sid: &'a str,
     state: &'static str,
+    message: &'static str,
 }
 
 /// The last `bytes` bytes of `text`, or a little less where that would split a character.
