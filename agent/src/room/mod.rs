@@ -300,6 +300,7 @@ impl Room {
             Wish::Listen => {}
             Wish::Ignore if publication.is_desired() => {
                 publication.set_subscribed(false);
+                debug!(track.sid = %publication.sid(), "no longer listening to track {}", publication.sid());
                 // What was said before is given; what follows isn't waited for.
                 self.end_track(publication.sid().as_str());
             }
