@@ -1,26 +1,34 @@
 // Joins a LiveKit room from a real Chromium and prints every caption it receives as one line of JSON.
 //
-//   LIVEKIT_URL=ws://… LIVEKIT_TOKEN=… CHROMIUM=/usr/bin/chromium node captions.mjs SECONDS [SPEECH.wav]
+//   LIVEKIT_URL=ws://… LIVEKIT_TOKEN=… CHROMIUM=/usr/bin/chromium node captions.mjs [SECONDS [SPEECH.wav]]
+//       [--components] [--screenshot FILE.png]
 //
 // With a WAV it speaks: the file is the browser's microphone, played once from when the page opens it, which is a
 // moment before the room hears it: let the file begin with some silence if its first word matters.
-// Leaves after SECONDS and exits with 0. A line is {form: "stream" | "transcription" | "data" | "health",
-// participantIdentity (the speaker's), segmentId, final, text, attributes, sender (of data)}, or
-// {event: "joined" | "disconnected", …}.
+// Leaves after SECONDS, or without them when its input ends, and exits with 0. A line is
+// {form: "stream" | "transcription" | "data" | "health", participantIdentity (the speaker's), segmentId, final, text,
+// attributes, sender (of data)}, or {event: "joined" | "disconnected", …}.
+//
+// With --components the page is made of LiveKit's React components (components.jsx), and a line is what a hook has to
+// show from now on. --screenshot keeps what was to be seen at the end.
 import { createServer } from "node:http";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 
 import { build } from "esbuild";
 import { chromium } from "playwright-core";
 
 const JOIN_MS_MAX = 30_000;
 
-const [seconds, speech] = process.argv.slice(2);
-if (!(Number(seconds) > 0)) fail("usage: captions.mjs SECONDS [SPEECH.wav]");
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { components: { type: "boolean" }, screenshot: { type: "string" } },
+});
+const [seconds, speech] = positionals;
 const url = setting("LIVEKIT_URL");
 const token = setting("LIVEKIT_TOKEN");
 const executablePath = setting("CHROMIUM");
@@ -49,8 +57,13 @@ async function attend(context) {
     throw new Error(`not in the room after ${JOIN_MS_MAX} ms`);
   });
   await Promise.race([joined, late]);
-  await sleep(Number(seconds) * 1000);
+  await (seconds ? sleep(Number(seconds) * 1000) : endOfInput());
+  if (options.screenshot) await tab.screenshot({ path: options.screenshot, fullPage: true });
   await tab.evaluate(() => window.leave());
+}
+
+async function endOfInput() {
+  for await (const _ of process.stdin);
 }
 
 function launch() {
@@ -73,9 +86,11 @@ function launch() {
 
 async function bundle() {
   const { outputFiles } = await build({
-    entryPoints: [fileURLToPath(new URL("page.mjs", import.meta.url))],
+    entryPoints: [fileURLToPath(new URL(options.components ? "components.jsx" : "page.mjs", import.meta.url))],
     bundle: true,
     format: "iife",
+    jsx: "automatic",
+    define: { "process.env.NODE_ENV": '"production"' },
     write: false,
   });
   return outputFiles[0].text;

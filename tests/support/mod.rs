@@ -1,20 +1,22 @@
 //! Real servers and a real worker for contract tests: each test has its own.
 
+pub(crate) mod recogniser;
+
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream, UdpSocket},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
 };
 
 use lectern_agent::LiveKit;
-use lectern_pipelines::{ParticipantIdentity, RoomName};
+use livekit_api::access_token::{AccessToken, VideoGrants};
 use secrecy::ExposeSecret;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A LiveKit server that nobody else uses.
 pub(crate) struct Server {
@@ -62,11 +64,21 @@ impl Server {
         }
     }
 
+    /// Lets a participant in, who may also set its own attributes.
     pub(crate) fn token(&self, room: &str, identity: &str, name: &str) -> String {
-        let room = RoomName::parse(room).expect("a good name");
-        let identity = ParticipantIdentity::parse(identity).expect("a good identity");
-        let token = lectern_agent::participant_token(&self.livekit, &room, &identity, name).expect("a token");
-        token.expose_secret().to_owned()
+        let grants = VideoGrants {
+            room_join: true,
+            room: room.to_owned(),
+            can_update_own_metadata: Some(true),
+            ..Default::default()
+        };
+        let secret = self.livekit.api_secret.expose_secret();
+        AccessToken::with_api_key(&self.livekit.api_key, secret)
+            .with_identity(identity)
+            .with_name(name)
+            .with_grants(grants)
+            .to_jwt()
+            .expect("a token")
     }
 }
 
@@ -139,6 +151,23 @@ impl Lectern {
         self.log.lock().expect("no holder panics").join("\n")
     }
 
+    /// Whether it still runs.
+    pub(crate) fn is_alive(&mut self) -> bool {
+        self.child.try_wait().expect("it is our child").is_none()
+    }
+
+    /// A counter or gauge of a worker that serves its metrics on this port.
+    pub(crate) fn metric(&self, port: u16, name: &str) -> f64 {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("it serves metrics");
+        write!(stream, "GET /metrics HTTP/1.0\r\nhost: localhost\r\n\r\n").expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        let value = answer
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.map_or(0.0, |value| value.parse().expect("a number"))
+    }
+
     /// Sends SIGTERM to our own child.
     pub(crate) fn terminate(&self) {
         let status = Command::new("kill").arg(self.child.id().to_string()).status();
@@ -195,6 +224,8 @@ pub(crate) fn ask(data: &Path, arguments: &[&str]) -> Result<String, String> {
 /// A client of another make that speaks and prints the captions it gets, as a line of JSON each.
 pub(crate) struct Client {
     child: Child,
+    /// What some take orders from; at its end they leave.
+    orders: Option<ChildStdin>,
     lines: Arc<Mutex<Vec<Value>>>,
 }
 
@@ -214,6 +245,30 @@ impl Client {
             .arg(speech)
             .arg(settle.to_string());
         Self::start(command, server, room, identity, name)
+    }
+
+    /// The official Python SDK, doing what it is told; returns once it is in the room.
+    pub(crate) fn told(server: &Server, room: &str, identity: &str, name: &str, options: &[&str]) -> Self {
+        let mut command = Command::new(variable("LECTERN_PYTHON"));
+        command.arg(repository("tests/python/publish.py")).args(options);
+        let client = Self::start(command, server, room, identity, name);
+        client.wait_for("its entry", |line| line["event"] == "joined");
+        client
+    }
+
+    /// LiveKit's React components in Chromium, reading along; returns once they are in the room.
+    pub(crate) fn components(server: &Server, room: &str, identity: &str, name: &str) -> Self {
+        let mut command = Command::new("node");
+        command
+            .arg(repository("tests/browser/captions.mjs"))
+            .arg("--components");
+        if let Ok(file) = std::env::var("LECTERN_SCREENSHOT") {
+            command.args(["--screenshot", &file]);
+        }
+        command.env("CHROMIUM", variable("CHROMIUM"));
+        let client = Self::start(command, server, room, identity, name);
+        client.wait_for("its entry", |line| line["event"] == "joined");
+        client
     }
 
     /// livekit-client in Chromium.
@@ -238,9 +293,11 @@ impl Client {
         let mut child = command
             .env("LIVEKIT_URL", &server.livekit.url)
             .env("LIVEKIT_TOKEN", server.token(room, identity, name))
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("{command:?} does not run ({error}): scripts/setup test"));
+        let orders = child.stdin.take();
         let lines = Arc::new(Mutex::new(Vec::new()));
         let output = BufReader::new(child.stdout.take().expect("piped")).lines();
         let kept = Arc::clone(&lines);
@@ -250,7 +307,25 @@ impl Client {
                 kept.lock().expect("no holder panics").push(value);
             }
         });
-        Self { child, lines }
+        Self { child, orders, lines }
+    }
+
+    /// Speaks, and returns when all is said.
+    pub(crate) fn say(&self, speech: &str) {
+        self.order(&json!({ "say": repository(speech) }), "spoken");
+    }
+
+    /// Sets attributes of its own.
+    pub(crate) fn set_attributes(&self, attributes: &Value) {
+        self.order(&json!({ "attributes": attributes }), "attributes");
+    }
+
+    fn order(&self, order: &Value, done: &str) {
+        let times_done = || self.lines().iter().filter(|line| line["event"] == done).count();
+        let before = times_done();
+        let mut orders = self.orders.as_ref().expect("it leaves by `finish` alone");
+        writeln!(orders, "{order}").expect("it listens");
+        wait_for(done, PATIENCE, || times_done() > before);
     }
 
     pub(crate) fn lines(&self) -> Vec<Value> {
@@ -261,8 +336,9 @@ impl Client {
         wait_for(what, PATIENCE, || self.lines().iter().any(&test));
     }
 
-    /// Waits until the client has left by itself.
+    /// Waits until the client has left by itself, or because nobody gives it orders any more.
     pub(crate) fn finish(mut self) -> Vec<Value> {
+        drop(self.orders.take());
         let status = self.child.wait().expect("it is our child");
         assert!(status.success(), "the client failed: {status}");
         // Its last lines may be on their way still.
