@@ -2,6 +2,10 @@
 
 #[path = "contract/components.rs"]
 mod components;
+#[path = "contract/consent.rs"]
+mod consent;
+#[path = "contract/failing_recogniser.rs"]
+mod failing_recogniser;
 mod support;
 
 use std::{
