@@ -528,8 +528,10 @@ impl Driver {
 
     async fn finish(self, shutdown: &CancellationToken) -> RoomEnd {
         let Ending { end, advancing, .. } = self.ending.expect("the loop ends by an ending");
-        let (context, meeting) = (self.context, self.meeting_id);
+        let (context, meeting, writer) = (self.context, self.meeting_id, self.writer);
         let settle = async {
+            // Of names and gaps no receipt comes, and whoever goes on with the meeting needs them.
+            writer.settled().await;
             if let Some(advancing) = advancing {
                 // If it panicked, the next step finds the meeting live and does nothing.
                 let _ = advancing.await;

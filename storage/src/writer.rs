@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use lectern_pipelines::{MeetingId, SegmentId};
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     task::JoinHandle,
     time::{sleep, timeout},
 };
@@ -30,6 +30,8 @@ pub struct MeetingWriter {
     meeting: MeetingId,
     queue: mpsc::Sender<Job>,
     receipts: mpsc::UnboundedSender<Receipt>,
+    /// How many of its records the task has yet to deal with.
+    open: watch::Sender<usize>,
 }
 
 /// What became of a segment; it comes exactly once, and only for segments.
@@ -69,6 +71,7 @@ impl Writer {
                 meeting,
                 queue: self.queue.clone(),
                 receipts,
+                open: watch::Sender::new(0),
             },
             received,
         )
@@ -92,6 +95,14 @@ impl MeetingWriter {
         sent.map_err(|mpsc::error::SendError(job)| NotTaken::Closed(Box::new(job.record)))
     }
 
+    /// Waits until all that was taken is stored, or refused for good; for as long as it takes.
+    pub async fn settled(&self) {
+        let mut open = self.open.subscribe();
+        open.wait_for(|open| *open == 0)
+            .await
+            .expect("we hold the sender");
+    }
+
     /// The meeting it stores for.
     pub fn meeting(&self) -> &MeetingId {
         &self.meeting
@@ -102,6 +113,7 @@ impl MeetingWriter {
             meeting: self.meeting.clone(),
             record,
             receipts: self.receipts.clone(),
+            _open: Open::new(&self.open),
         }
     }
 }
@@ -132,6 +144,24 @@ struct Job {
     meeting: MeetingId,
     record: Record,
     receipts: mpsc::UnboundedSender<Receipt>,
+    _open: Open,
+}
+
+/// A record that is not dealt with, counted.
+#[derive(Debug)]
+struct Open(watch::Sender<usize>);
+
+impl Open {
+    fn new(count: &watch::Sender<usize>) -> Self {
+        count.send_modify(|open| *open += 1);
+        Self(count.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.send_modify(|open| *open -= 1);
+    }
 }
 
 async fn run(database: Database, mut jobs: mpsc::Receiver<Job>) {

@@ -56,6 +56,7 @@ macro_rules! database_contract {
         );
         crate::contract!($open, writing:
             writer_answers_each_segment_once_it_is_stored
+            writer_says_when_all_is_stored
             writer_outlasts_a_database_that_fails
             writer_stores_the_rest_of_a_batch_with_a_refused_record
             full_queue_gives_records_back

@@ -52,6 +52,34 @@ pub(crate) async fn writer_answers_each_segment_once_it_is_stored(place: &Place)
     task.finish().await;
 }
 
+pub(crate) async fn writer_says_when_all_is_stored(place: &Place) {
+    let meeting = place.meeting("a", 0).await;
+    let (writer, task) = Writer::start(place.database.clone());
+    let (room, _receipts) = writer.meeting(meeting.clone());
+    room.settled().await;
+    place.meddle("alter table gap rename to gap_away").await;
+    // Neither of them gets a receipt.
+    for record in [
+        Record::Participant(person("ada")),
+        Record::Gap(gap(1, 2, GapReason::RecogniserAway)),
+    ] {
+        room.try_store(record).expect("room in the queue");
+    }
+    let early = timeout(Duration::from_millis(300), room.settled()).await;
+    assert!(early.is_err(), "the gap can't be stored yet");
+    place.meddle("alter table gap_away rename to gap").await;
+    room.settled().await;
+    let lecture = place
+        .database
+        .lecture(&meeting)
+        .await
+        .expect("readable")
+        .expect("there");
+    assert_eq!((lecture.participants.len(), lecture.gaps.len()), (1, 1));
+    drop((room, writer));
+    task.finish().await;
+}
+
 pub(crate) async fn writer_outlasts_a_database_that_fails(place: &Place) {
     let meeting = place.meeting("a", 0).await;
     let (writer, task) = Writer::start(place.database.clone());
