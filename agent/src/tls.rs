@@ -35,3 +35,9 @@ pub(crate) fn client_config() -> Result<Arc<ClientConfig>, TlsError> {
         .with_no_client_auth();
     Ok(Arc::clone(CONFIG.get_or_init(|| Arc::new(config))))
 }
+
+/// Chooses for whoever doesn't name a provider, as the SDK; without a choice its first `wss://` would panic.
+pub(crate) fn choose_provider() {
+    // Whoever embeds us may have chosen already; theirs will do.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}

@@ -24,7 +24,7 @@ use self::{
     audio::{AudioEvent, Listener},
     subscription::{Publication, Wish},
 };
-use crate::{CaptionForms, ScreenShareAudio, Visibility};
+use crate::{CaptionForms, ScreenShareAudio, Visibility, tls};
 
 pub(crate) use self::{audio::Samples, captions::CaptionQueue};
 
@@ -126,6 +126,7 @@ impl Room {
         token: &SecretString,
         settings: RoomSettings,
     ) -> Result<Self, JoinError> {
+        tls::choose_provider();
         let token = token.expose_secret();
         let mut options = RoomOptions::default();
         options.auto_subscribe = false;

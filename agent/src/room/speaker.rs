@@ -20,7 +20,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 use lectern_pipelines::{ParticipantIdentity, RoomName, SAMPLE_RATE_HZ, SegmentId, TRANSCRIPTION_TOPIC};
 
-use crate::{Error, LiveKit};
+use crate::{Error, LiveKit, tls};
 
 /// Somebody in a room with a microphone.
 pub struct Speaker {
@@ -55,6 +55,7 @@ impl Speaker {
             reason: error.to_string(),
         };
         let token = participant_token(livekit, room, identity, name).map_err(|error| failed(&error))?;
+        tls::choose_provider();
         let options = RoomOptions::default();
         let (connection, events) = Connection::connect(&livekit.url, token.expose_secret(), options)
             .await
