@@ -155,9 +155,11 @@ impl LinkTask {
         let connecting = connect_async_tls_with_config(request, Some(config), true, Some(connector));
         match timeout(CONNECT_TIMEOUT, connecting).await {
             Ok(Ok((socket, _))) => Ok(socket),
-            Ok(Err(tungstenite::Error::Io(error))) => Err(failed(format!(
-                "{error}: check LIVEKIT_URL, and that the LiveKit server runs there"
-            ))),
+            Ok(Err(tungstenite::Error::Io(error))) => {
+                let remedy = tls::remedy_of(&error);
+                let remedy = remedy.unwrap_or("check LIVEKIT_URL, and that the LiveKit server runs there");
+                Err(failed(format!("{error}: {remedy}")))
+            }
             Ok(Err(error)) => Err(failed(reason_of(&error))),
             Err(_) => Err(failed("no answer within 10 s".to_owned())),
         }

@@ -422,6 +422,10 @@ impl Ending {
                     .and_then(|value| value.to_str().ok())
                     .map_or_else(|| response.status().to_string(), short),
             },
+            tungstenite::Error::Io(error) => match tls::remedy_of(&error) {
+                Some(remedy) => Self::failed(remedy),
+                None => Self::of_io(error),
+            },
             error => Self::failed(&short(&error.to_string())),
         }
     }
