@@ -1,13 +1,13 @@
 //! One room's work around the driver: the claim before it, the account after it.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use secrecy::SecretString;
-use tokio::task::JoinError;
+use tokio::{task::JoinError, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use uuid::Uuid;
@@ -44,6 +44,8 @@ pub(crate) struct Held(Mutex<HashMap<MeetingId, RoomName>>);
 const LEASE_TTL: Duration = Duration::from_millis(900);
 /// When to look again at a meeting whose worker failed; the reconciler may be quicker.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// A healthy database takes milliseconds, and somebody may be speaking.
+const CLAIM_PATIENCE: Duration = Duration::from_secs(1);
 const IDENTITY_SUFFIX_CHARS: usize = 12;
 
 /// Works on a room until it is over, or others have to.
@@ -55,7 +57,8 @@ pub(crate) async fn cover(
     stop: CancellationToken,
 ) -> Outcome {
     match claim(&context, &server, &room, &entry).await {
-        Ok(Claim::Granted(meeting)) => work(&context, &server, room.name, meeting, entry, stop).await,
+        Ok(Claim::Granted(meeting)) => work(&context, &server, room.name, Some(meeting), entry, stop).await,
+        Ok(Claim::Postponed) => work(&context, &server, room.name, None, entry, stop).await,
         Ok(Claim::HeldByAnother) => Outcome::Taken,
         Ok(Claim::NotAskedFor) => Outcome::NotOurs,
         Err(error) => Outcome::Failed(error.to_string()),
@@ -99,7 +102,7 @@ impl Held {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn insert(&self, meeting: MeetingId, room: RoomName) {
+    pub(crate) fn insert(&self, meeting: MeetingId, room: RoomName) {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -111,6 +114,14 @@ impl Held {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(meeting);
+    }
+
+    /// Removes all of a room's.
+    fn take(&self, room: &RoomName) -> Vec<MeetingId> {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.extract_if(|_, of| of == room)
+            .map(|(meeting, _)| meeting)
+            .collect()
     }
 }
 
@@ -128,6 +139,8 @@ pub(crate) fn lease_times() -> (UnixMillis, UnixMillis) {
 
 enum Claim {
     Granted(MeetingId),
+    /// The database is away. Whoever enters the room listens meanwhile, and claims it before anything is shown.
+    Postponed,
     HeldByAnother,
     NotAskedFor,
 }
@@ -139,14 +152,28 @@ async fn claim(context: &Context, server: &Server, room: &ListedRoom, entry: &En
         return Ok(Claim::NotAskedFor);
     }
     let (now, until) = lease_times();
-    let meeting = context.database.open_meeting(&room.name, &room.sid, now).await?;
-    match context
-        .database
-        .claim_meeting(&meeting.id, &context.holder, now, until)
-        .await?
-    {
-        true => Ok(Claim::Granted(meeting.id)),
-        false => Ok(Claim::HeldByAnother),
+    let claiming = async {
+        let meeting = context.database.open_meeting(&room.name, &room.sid, now).await?;
+        let is_ours = context
+            .database
+            .claim_meeting(&meeting.id, &context.holder, now, until)
+            .await?;
+        Ok::<_, lectern_storage::Error>((meeting.id, is_ours))
+    };
+    match timeout(CLAIM_PATIENCE, claiming).await {
+        Ok(Ok((meeting, true))) => Ok(Claim::Granted(meeting)),
+        Ok(Ok((_, false))) => Ok(Claim::HeldByAnother),
+        Ok(Err(error)) => {
+            warn!("entering room {} without a claim: {error}", room.name);
+            Ok(Claim::Postponed)
+        }
+        Err(_) => {
+            warn!(
+                "entering room {} without a claim: the database is slow",
+                room.name
+            );
+            Ok(Claim::Postponed)
+        }
     }
 }
 
@@ -154,11 +181,13 @@ async fn work(
     context: &Arc<Context>,
     server: &Server,
     room: RoomName,
-    meeting: MeetingId,
+    claimed: Option<MeetingId>,
     entry: Entry,
     stop: CancellationToken,
 ) -> Outcome {
-    context.held.insert(meeting.clone(), room.clone());
+    if let Some(meeting) = &claimed {
+        context.held.insert(meeting.clone(), room.clone());
+    }
     let outcome = match pass(context, server, &room, entry) {
         Ok((url, token)) => {
             drive(
@@ -174,10 +203,13 @@ async fn work(
         }
         Err(error) => Outcome::Failed(error.to_string()),
     };
-    context.held.remove(&meeting);
-    if let Err(error) = settle(context, &meeting, &outcome).await {
-        // The lease runs out by itself.
-        warn!(meeting.id = %meeting, "can't give meeting {meeting} of room {room} back: {error}");
+    // The driver holds one of its own where the claim was postponed, or the room has begun another sitting.
+    let meetings: HashSet<MeetingId> = claimed.into_iter().chain(context.held.take(&room)).collect();
+    for meeting in meetings {
+        if let Err(error) = settle(context, &meeting, &outcome).await {
+            // The lease runs out by itself.
+            warn!(meeting.id = %meeting, "can't give meeting {meeting} of room {room} back: {error}");
+        }
     }
     outcome
 }

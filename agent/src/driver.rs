@@ -63,21 +63,25 @@ pub(crate) async fn run(
     let Some(entered) = shutdown.run_until_cancelled(enter(job, &context)).await else {
         return Ok(RoomEnd::HandedBack);
     };
-    let Entered { name, room, meeting } = entered?;
-    if !insist("claim a meeting", || {
-        claim(&context, &meeting.id, LEASE_WHILE_OPENING)
-    })
-    .await
-    {
+    let Entered {
+        name,
+        room,
+        meeting,
+        waited,
+    } = entered?;
+    let Some(meeting) = meeting else {
         room.close().await;
         return Ok(RoomEnd::Interrupted("another worker has this room".to_owned()));
-    }
+    };
+    context.held.insert(meeting.id.clone(), name.clone());
     let duration_ms = begun.elapsed().as_millis();
     info!(
         room.name = %name, room.sid = %room.sid(), meeting.id = %meeting.id, meeting.origin = ?meeting.origin, duration_ms,
         "listening in room {name} after {duration_ms} ms"
     );
-    Ok(Driver::new(name, room, &meeting, context).run(shutdown).await)
+    let mut driver = Driver::new(name, room, &meeting, context);
+    driver.catch_up(waited);
+    Ok(driver.run(shutdown).await)
 }
 
 /// By then whoever started us extends the lease together with those of all other rooms.
@@ -100,7 +104,10 @@ const BYTES_PER_MS: usize = 32;
 struct Entered {
     name: RoomName,
     room: Room,
-    meeting: OpenedMeeting,
+    /// Nothing where another worker has it.
+    meeting: Option<OpenedMeeting>,
+    /// What happened in the room until then.
+    waited: Vec<(Instant, RoomEvent)>,
 }
 
 async fn enter(job: RoomJob, context: &Context) -> Result<Entered, Error> {
@@ -110,18 +117,31 @@ async fn enter(job: RoomJob, context: &Context) -> Result<Entered, Error> {
         caption_forms: context.config.caption_forms,
     };
     let name = job.room;
-    let room = Room::join(&job.url, &job.token, settings)
+    let mut room = Room::join(&job.url, &job.token, settings)
         .await
         .map_err(|error| Error::Join {
             room: name.clone(),
             reason: error.0,
         })?;
-    // Meanwhile audio waits in its queues.
-    let meeting = insist("open a meeting", || {
-        context.database.open_meeting(&name, room.sid(), unix_now())
+    let (sid, joined_at) = (room.sid().clone(), unix_now());
+    let opening = async {
+        let meeting = insist("open a meeting", || {
+            context.database.open_meeting(&name, &sid, joined_at)
+        })
+        .await;
+        let is_ours = insist("claim a meeting", || {
+            claim(context, &meeting.id, LEASE_WHILE_OPENING)
+        })
+        .await;
+        is_ours.then_some(meeting)
+    };
+    let (meeting, waited) = room.attend(opening).await;
+    Ok(Entered {
+        name,
+        room,
+        meeting,
+        waited,
     })
-    .await;
-    Ok(Entered { name, room, meeting })
 }
 
 /// One room's live loop and all that it holds.
@@ -132,6 +152,8 @@ struct Driver {
     meeting_id: MeetingId,
     meeting: Meeting,
     clock: Clock,
+    /// While we catch up: when that happened.
+    past: Option<Instant>,
     /// Fires at `due`, the core's next timeout.
     deadline: Pin<Box<Sleep>>,
     due: Option<MediaTime>,
@@ -189,6 +211,7 @@ impl Driver {
             room,
             meeting_id: opened.id.clone(),
             clock: Clock::new(opened.started_at),
+            past: None,
             deadline: Box::pin(sleep_until(tokio::time::Instant::now())),
             due: None,
             sockets: HashMap::new(),
@@ -207,6 +230,16 @@ impl Driver {
             is_transcribed: false,
             metrics: Metrics::new(),
         }
+    }
+
+    /// Takes what happened before the meeting was ours, as of when it happened.
+    fn catch_up(&mut self, waited: Vec<(Instant, RoomEvent)>) {
+        for (at, event) in waited {
+            // If the room is over, the recogniser still gets its time for the last words.
+            self.past = (!matches!(event, RoomEvent::Left(_))).then_some(at);
+            self.handle_room(event);
+        }
+        self.past = None;
     }
 
     async fn run(mut self, shutdown: CancellationToken) -> RoomEnd {
@@ -359,7 +392,7 @@ impl Driver {
 
     /// Tells the core, and does what it wants.
     fn feed(&mut self, event: CoreEvent<'_>) {
-        self.meeting.handle(event, self.clock.now());
+        self.meeting.handle(event, self.now());
         self.drain();
         while let Some(connection) = self.stuck.pop() {
             warn!(
@@ -371,11 +404,15 @@ impl Driver {
                     connection,
                     end: SttEnd::Failed,
                 },
-                self.clock.now(),
+                self.now(),
             );
             self.drain();
         }
         self.schedule();
+    }
+
+    fn now(&self) -> MediaTime {
+        self.clock.at(self.past.unwrap_or_else(Instant::now))
     }
 
     fn drain(&mut self) {
@@ -537,6 +574,7 @@ impl Driver {
                 let _ = advancing.await;
                 mark_transcribed(&context, &meeting).await;
             }
+            context.held.remove(&meeting);
             insist("release a meeting", || {
                 context.database.release_meeting(&meeting, &context.holder)
             })
@@ -669,11 +707,13 @@ impl Clock {
         }
     }
 
-    fn now(&self) -> MediaTime {
-        MediaTime::ZERO + (self.age + self.base.elapsed())
+    fn at(&self, instant: Instant) -> MediaTime {
+        let before = self.base.saturating_duration_since(instant);
+        let after = instant.saturating_duration_since(self.base);
+        MediaTime::ZERO + (self.age + after).saturating_sub(before)
     }
 
-    /// The first instant at which [`Clock::now`] has reached `time`.
+    /// The first instant at which [`Clock::at`] has reached `time`.
     fn instant_of(&self, time: MediaTime) -> tokio::time::Instant {
         (self.base + time.since(MediaTime::ZERO + self.age)).into()
     }
@@ -703,5 +743,27 @@ impl Metrics {
 impl Drop for Metrics {
     fn drop(&mut self) {
         self.rooms.decrement(1.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clock_knows_what_is_past() {
+        let base = Instant::now();
+        let clock = Clock {
+            base,
+            age: Duration::from_secs(10),
+        };
+        for (instant, seconds) in [
+            (base, 10),
+            (base + Duration::from_secs(2), 12),
+            (base - Duration::from_secs(4), 6),
+            (base - Duration::from_secs(11), 0),
+        ] {
+            assert_eq!(clock.at(instant), MediaTime::from_millis(seconds * 1000));
+        }
     }
 }

@@ -7,7 +7,7 @@ mod subscription;
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use livekit::{
@@ -118,6 +118,8 @@ const JOIN_TIMEOUT: Duration = Duration::from_secs(20);
 /// A SID comes with the first answer, or right after it.
 const SID_TIMEOUT: Duration = Duration::from_secs(5);
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Mostly frames of 10 ms: ten minutes of one speaker, some 20 MB.
+const ATTENDED_EVENTS_MAX: usize = 60_000;
 
 impl Room {
     /// Joins, and subscribes to what is to be heard.
@@ -182,6 +184,26 @@ impl Room {
                     AudioEvent::Samples(track, samples) => return RoomEvent::Audio { track, samples },
                     AudioEvent::Ended(track) => return RoomEvent::TrackEnded { track },
                 },
+            }
+        }
+    }
+
+    /// Waits for something else, and keeps what happens meanwhile with when it happened.
+    ///
+    /// Beyond [`ATTENDED_EVENTS_MAX`] audio waits in the SDK's queues, which drop what is older than half a minute.
+    pub(crate) async fn attend<T>(
+        &mut self,
+        meanwhile: impl Future<Output = T>,
+    ) -> (T, Vec<(Instant, RoomEvent)>) {
+        let mut waited = Vec::new();
+        tokio::pin!(meanwhile);
+        loop {
+            tokio::select! {
+                biased;
+                value = &mut meanwhile => return (value, waited),
+                event = self.next_event(), if waited.len() < ATTENDED_EVENTS_MAX => {
+                    waited.push((Instant::now(), event));
+                }
             }
         }
     }
