@@ -6,7 +6,11 @@ mod components;
 mod consent;
 #[path = "contract/failing_recogniser.rs"]
 mod failing_recogniser;
+#[path = "contract/outage.rs"]
+mod outage;
 mod support;
+#[path = "contract/trust.rs"]
+mod trust;
 
 use std::{
     fs,

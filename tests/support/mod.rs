@@ -1,6 +1,7 @@
 //! Real servers and a real worker for contract tests: each test has its own.
 
 pub(crate) mod recogniser;
+pub(crate) mod wire;
 
 use std::{
     fs,
@@ -64,6 +65,12 @@ impl Server {
         }
     }
 
+    /// Where it listens, on loopback.
+    pub(crate) fn port(&self) -> u16 {
+        let (_, port) = self.livekit.url.rsplit_once(':').expect("a URL with a port");
+        port.parse().expect("a port")
+    }
+
     /// Lets a participant in, who may also set its own attributes.
     pub(crate) fn token(&self, room: &str, identity: &str, name: &str) -> String {
         let grants = VideoGrants {
@@ -96,6 +103,7 @@ impl Drop for Server {
 pub(crate) struct Lectern {
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
+    settings: Vec<(String, String)>,
     pub(crate) data: PathBuf,
 }
 
@@ -131,6 +139,10 @@ impl Lectern {
         Self {
             child,
             log,
+            settings: settings
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
             data: data.to_owned(),
         }
     }
@@ -191,9 +203,9 @@ impl Lectern {
         }
     }
 
-    /// What a command about stored meetings prints.
+    /// What a command about stored meetings prints, with our own settings.
     pub(crate) fn ask(&self, arguments: &[&str]) -> Result<String, String> {
-        ask(&self.data, arguments)
+        ask_with(&self.settings, &self.data, arguments)
     }
 }
 
@@ -209,10 +221,15 @@ impl Drop for Lectern {
 
 /// What a command about stored meetings prints, or its error.
 pub(crate) fn ask(data: &Path, arguments: &[&str]) -> Result<String, String> {
+    ask_with(&[], data, arguments)
+}
+
+fn ask_with(settings: &[(String, String)], data: &Path, arguments: &[&str]) -> Result<String, String> {
     let output = Command::new(env!("CARGO_BIN_EXE_lectern"))
         .args(arguments)
         .env_clear()
         .env("LECTERN_DATA", data)
+        .envs(settings.iter().cloned())
         .output()
         .expect("the binary runs");
     match output.status.success() {

@@ -62,6 +62,11 @@ impl Engine {
         Self { address, _task: task }
     }
 
+    /// Where it listens, on loopback.
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
+    }
+
     /// An address of its own, behind which the engine is if nothing fails.
     pub(crate) async fn behind(&self, first: Behaviour) -> Recogniser {
         let listener = listen().await;

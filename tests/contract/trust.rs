@@ -1,0 +1,56 @@
+//! Servers behind TLS whose certificates a private authority has signed.
+
+use crate::{
+    finals,
+    support::{Client, Lectern, PATIENCE, Server, recogniser::Engine, wait_for, wire::Authority},
+};
+
+const SPEECH: &str = "fixtures/long/ada.wav";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn private_authority_is_trusted_where_ssl_cert_file_names_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Server::start(folder.path());
+    let engine = Engine::start().await;
+    let authority = Authority::new(folder.path());
+    let (livekit, _livekit_task) = authority.before(server.port()).await;
+    let (recogniser, _recogniser_task) = authority.before(engine.port()).await;
+    let settings = [
+        ("LIVEKIT_URL", &*format!("wss://127.0.0.1:{livekit}")),
+        ("DEEPGRAM_URL", &*format!("https://127.0.0.1:{recogniser}")),
+        ("SSL_CERT_FILE", &*authority.file.to_string_lossy()),
+    ];
+    let lectern = Lectern::agent(&server, &folder.path().join("data"), &settings);
+    let ada = Client::told(&server, "trusted", "ada", "Ada", &[]);
+    ada.say(SPEECH);
+    wait_for("a final", PATIENCE, || !finals(&ada.lines(), "data").is_empty());
+    assert!(
+        !lectern.logged("can't compare rooms"),
+        "LiveKit's HTTP services were not reached"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn untrusted_certificate_says_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Server::start(folder.path());
+    let engine = Engine::start().await;
+    let authority = Authority::new(folder.path());
+    let (livekit, _livekit_task) = authority.before(server.port()).await;
+    let (recogniser, _recogniser_task) = authority.before(engine.port()).await;
+    let livekit = format!("wss://127.0.0.1:{livekit}");
+    let lectern = Lectern::start(&["agent"], &server, folder.path(), &[("LIVEKIT_URL", &livekit)]);
+    lectern.wait_for_log("SSL_CERT_FILE");
+    assert!(!lectern.logged("registered"));
+
+    let recogniser = format!("wss://127.0.0.1:{recogniser}");
+    let lectern = Lectern::agent(
+        &server,
+        &folder.path().join("data"),
+        &[("DEEPGRAM_URL", &recogniser)],
+    );
+    let ada = Client::told(&server, "untrusted", "ada", "Ada", &[]);
+    ada.say(SPEECH);
+    lectern.wait_for_log("SSL_CERT_FILE");
+    ada.wait_for("health", |line| line["attributes"]["state"] == "interrupted");
+}
