@@ -69,6 +69,17 @@ pub mod native {
     use super::AudioSourceOptions;
     use crate::{RtcError, audio_frame::AudioFrame, sending::feed::Feed};
 
+    /// 20 ms of Opus that was encoded elsewhere.
+    #[derive(Debug, Clone)]
+    pub struct EncodedPacket {
+        /// Which 20 ms of the track these are, counted from any beginning.
+        pub position: u32,
+        /// The packet.
+        pub payload: Arc<[u8]>,
+        /// By how many decibels it is quieter than full scale, 0 to 127.
+        pub level: u8,
+    }
+
     /// A source that the application feeds with frames. Clones are the same source.
     #[derive(Clone)]
     pub struct NativeAudioSource {
@@ -102,6 +113,13 @@ pub mod native {
         /// Takes a frame, and waits until there is room for it.
         pub async fn capture_frame(&self, frame: &AudioFrame<'_>) -> Result<(), RtcError> {
             self.feed.capture(frame).await
+        }
+
+        /// Sends a packet as it is and at once: whoever calls this keeps the pace. The original has no such method.
+        ///
+        /// Use this or [`Self::capture_frame`] with a source, not both.
+        pub fn send_packet(&self, packet: EncodedPacket) {
+            self.feed.push_packet(packet);
         }
 
         /// Sets what should be done to the audio. Nothing is done.

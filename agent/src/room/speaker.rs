@@ -50,6 +50,18 @@ impl Speaker {
         identity: &ParticipantIdentity,
         name: &str,
     ) -> Result<(Self, mpsc::UnboundedReceiver<HeardCaption>), Error> {
+        let source = NativeAudioSource::new(AudioSourceOptions::default(), SAMPLE_RATE_HZ, 1, QUEUE_MS);
+        Self::join_with(livekit, room, identity, name, source).await
+    }
+
+    /// The same with a microphone of the caller's, who feeds it instead of calling [`Self::say`].
+    pub async fn join_with(
+        livekit: &LiveKit,
+        room: &RoomName,
+        identity: &ParticipantIdentity,
+        name: &str,
+        source: NativeAudioSource,
+    ) -> Result<(Self, mpsc::UnboundedReceiver<HeardCaption>), Error> {
         let failed = |error: &dyn std::fmt::Display| Error::Join {
             room: room.clone(),
             reason: error.to_string(),
@@ -60,7 +72,6 @@ impl Speaker {
         let (connection, events) = Connection::connect(&livekit.url, token.expose_secret(), options)
             .await
             .map_err(|error| failed(&error))?;
-        let source = NativeAudioSource::new(AudioSourceOptions::default(), SAMPLE_RATE_HZ, 1, QUEUE_MS);
         let track = LocalAudioTrack::create_audio_track("microphone", RtcAudioSource::Native(source.clone()));
         let options = TrackPublishOptions {
             source: TrackSource::Microphone,

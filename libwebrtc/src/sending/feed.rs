@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::resample::Resampler;
-use crate::{RtcError, audio_frame::AudioFrame};
+use crate::{RtcError, audio_frame::AudioFrame, audio_source::native::EncodedPacket};
 
 /// The buffer between whoever captures and the connection that sends.
 pub(crate) struct Feed {
@@ -27,6 +27,8 @@ struct State {
     // At the rate of the encoder.
     samples: VecDeque<i16>,
     resampler: Option<Resampler>,
+    // What was encoded elsewhere, to be sent as it is.
+    packets: VecDeque<EncodedPacket>,
     // Who is told that there are samples. With nobody there, they are thrown away as time passes.
     waker: Option<Arc<Notify>>,
 }
@@ -107,10 +109,29 @@ impl Feed {
         self.taken.notify_waiters();
     }
 
+    /// Takes the next packet that was encoded elsewhere.
+    pub(crate) fn next_packet(&self) -> Option<EncodedPacket> {
+        self.state.lock().packets.pop_front()
+    }
+
+    /// Takes a packet that was encoded elsewhere. Where nobody sends them, or too slowly, it is dropped.
+    pub(crate) fn push_packet(&self, packet: EncodedPacket) {
+        let mut state = self.state.lock();
+        let Some(waker) = state.waker.clone() else {
+            return;
+        };
+        if state.packets.len() == PACKETS_MAX {
+            state.packets.pop_front();
+        }
+        state.packets.push_back(packet);
+        waker.notify_one();
+    }
+
     pub(crate) fn clear(&self) {
         let mut state = self.state.lock();
         state.samples.clear();
         state.resampler = None;
+        state.packets.clear();
         drop(state);
         self.taken.notify_waiters();
     }
@@ -224,6 +245,9 @@ fn opus_rate(sample_rate: u32) -> u32 {
 
 /// What a source without a queue may have waiting.
 const DIRECT_QUEUE_MS: u32 = 200;
+
+/// Packets from elsewhere that may wait: a second.
+const PACKETS_MAX: usize = 50;
 
 /// The least queue that packets can be made of without stuttering.
 const QUEUE_MS_MIN: u32 = 60;

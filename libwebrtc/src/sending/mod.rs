@@ -56,6 +56,8 @@ pub(crate) struct Sending {
     // What was sent last, and its time, for the next packet to carry.
     last: Option<(u32, Vec<u8>)>,
     wrapped: Vec<u8>,
+    /// The last packet that was encoded elsewhere and sent.
+    passed_on: Option<u32>,
 }
 
 /// When packets are due.
@@ -95,6 +97,7 @@ impl Sending {
             samples: Vec::new(),
             last: None,
             wrapped: Vec::new(),
+            passed_on: None,
         }
     }
 
@@ -108,6 +111,7 @@ impl Sending {
         mut send: impl FnMut(Packet<'_>),
     ) -> Option<Instant> {
         self.attach(feed);
+        self.pass_on(feed, is_enabled, encoding, &mut send);
         if let Pace::Idle { since, partial_since } = self.pace {
             let (waiting, packet) = (feed.waiting(), feed.packet_samples());
             if waiting == 0 {
@@ -177,6 +181,25 @@ impl Sending {
         None
     }
 
+    /// Sends what was encoded elsewhere.
+    fn pass_on(
+        &mut self,
+        feed: &Feed,
+        is_enabled: bool,
+        encoding: Encoding,
+        send: &mut impl FnMut(Packet<'_>),
+    ) {
+        while let Some(packet) = feed.next_packet() {
+            let last = self.passed_on.replace(packet.position);
+            let steps = last.map_or(1, |last| packet.position.wrapping_sub(last));
+            let is_first = last.is_none() || steps != 1;
+            self.timestamp = self.timestamp.wrapping_add(steps.wrapping_mul(PACKET_TICKS));
+            if is_enabled {
+                self.send(&packet.payload, packet.level, is_first, encoding, send);
+            }
+        }
+    }
+
     /// Lets go of the source: somebody else may send it, or nobody.
     pub(crate) fn stop(&mut self) {
         if let Some(feed) = self.feed.take() {
@@ -237,22 +260,34 @@ impl Sending {
         if length <= 2 {
             return false;
         }
+        let level = level(&self.samples);
+        self.send(&payload[..length], level, is_first, encoding, send);
+        true
+    }
+
+    fn send(
+        &mut self,
+        payload: &[u8],
+        level: u8,
+        is_first: bool,
+        encoding: Encoding,
+        send: &mut impl FnMut(Packet<'_>),
+    ) {
         let payload = match encoding.wrapped_as {
             Some(number) => {
-                self.wrap(number, &payload[..length]);
+                self.wrap(number, payload);
                 &self.wrapped
             }
-            None => &payload[..length],
+            None => payload,
         };
         send(Packet {
             sequence: self.sequence,
             timestamp: self.timestamp,
             payload,
-            level: level(&self.samples),
+            level,
             is_first,
         });
         self.sequence += 1;
-        true
     }
 
     /// Puts a packet together with the one before it, and keeps it for the next.
@@ -361,7 +396,7 @@ const QUIETEST: u8 = 127;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audio_frame::AudioFrame;
+    use crate::{audio_frame::AudioFrame, audio_source::native::EncodedPacket};
 
     const PLAIN: Encoding = Encoding {
         bitrate: None,
@@ -474,6 +509,32 @@ mod tests {
             .sum();
         assert_eq!(sent, 3);
         assert_eq!(feed.waiting(), 0);
+    }
+
+    #[test]
+    fn packets_from_elsewhere_go_out_as_they_are() {
+        let feed = Arc::new(Feed::new(48_000, 1, 0));
+        let (start, mut sending) = (Instant::now(), Sending::new(Arc::new(Notify::new())));
+        assert!(collect(&mut sending, &feed, start, true).is_empty());
+        for position in [7, 8, 12] {
+            feed.push_packet(EncodedPacket {
+                position,
+                payload: vec![position as u8; 3].into(),
+                level: 20,
+            });
+        }
+        let mut sent = Vec::new();
+        sending.poll(start, &feed, true, PLAIN, |packet| {
+            let payload = packet.payload.to_vec();
+            sent.push((packet.sequence, packet.timestamp, packet.is_first, payload));
+        });
+        let (sequence, timestamp) = (sent[0].0, sent[0].1);
+        let expected =
+            [(0, 0, true, 7), (1, 1, false, 8), (2, 5, true, 12)].map(|(index, packets, first, byte)| {
+                let timestamp = timestamp.wrapping_add(packets * PACKET_TICKS);
+                (sequence + index, timestamp, first, vec![byte; 3])
+            });
+        assert_eq!(sent, expected);
     }
 
     #[test]
