@@ -2,7 +2,7 @@
 SHELL := bash
 export PATH := $(CURDIR)/.dev/bin:$(CURDIR)/.dev/go/bin:$(CURDIR)/.dev/node/bin:$(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo test lint ci record fuzz clean
+.PHONY: help demo test lint ci bench record fuzz clean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -23,6 +23,11 @@ lint: ## Formatting, clippy and documentation without a warning; licences and ba
 	cargo deny --locked check bans licenses sources
 
 ci: lint test ## What a change must pass
+
+bench: ## What the worker promises, measured (5 minutes and a release build); ROOMS="1 10 50" PARTS="start load" choose
+	scripts/setup bench
+	LECTERN_SERVICES=livekit scripts/with-services cargo bench --locked --bench rooms -- \
+	  $(if $(ROOMS),--rooms "$(ROOMS)") $(if $(PARTS),--parts "$(PARTS)")
 
 record: ## Ask a live recogniser (WHAT=stt), language model (llm) or both (stt,llm) anew for FIXTURE=fixtures/NAME
 	cargo run --locked -- replay $(FIXTURE) --record $(or $(WHAT),stt) --out target/record
