@@ -28,6 +28,7 @@ mod connection;
 mod enum_dispatch;
 #[doc(hidden)]
 pub mod internals;
+mod network;
 mod playout;
 mod red;
 mod sdp;

@@ -169,9 +169,11 @@ impl PeerConnection {
         }
     }
 
-    /// Takes a new configuration, of which only what this crate must refuse matters.
+    /// Takes a new configuration: servers that are asked from now on, and which paths may be looked for.
     pub fn set_configuration(&self, config: RtcConfiguration) -> Result<(), RtcError> {
-        config.check()
+        config.check_known()?;
+        self.handle.configure(&config);
+        Ok(())
     }
 
     /// Bounds the bandwidth estimate: there is none to bound, since audio is sent at the rate of its encoding.
@@ -324,7 +326,8 @@ impl PeerConnection {
         self.handle.handlers().ice_candidate.set(handler);
     }
 
-    /// Sets who is told of failures to find our own addresses. No server is asked for one, so none can fail.
+    /// Sets who is told of failures to find our own addresses. They are logged, and told to nobody: a server that fails
+    /// is tried again, and other paths go on.
     pub fn on_ice_candidate_error(&self, _handler: Option<OnIceCandidateError>) {}
 
     /// Sets who is told of the state of the search for a path.

@@ -13,14 +13,44 @@ use crate::{
 };
 
 /// A server that helps to find a path.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct IceServer {
-    /// Its addresses.
+    /// Its addresses: `stun:`, `turn:` (over UDP, or with `?transport=tcp`) and `turns:` (over TLS).
     pub urls: Vec<String>,
     /// Who we are to it.
     pub username: String,
     /// The password that goes with it.
     pub password: String,
+}
+
+impl fmt::Debug for IceServer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Neither a name nor a password is for logs.
+        formatter
+            .debug_struct("IceServer")
+            .field("urls", &self.urls)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether STUN servers are asked how our packets look from outside.
+///
+/// Whoever runs such a server learns who talks when. A LiveKit server that was told of none suggests Google's, and it
+/// is of no use to reach a server with an address of its own. So they are asked only if an application says so:
+///
+/// ```
+/// use libwebrtc::peer_connection_factory::{RtcConfiguration, StunServers};
+///
+/// let mut config = RtcConfiguration::default();
+/// config.stun_servers = StunServers::Asked;
+/// ```
+#[derive(Debug, Copy, Clone, PartialEq, Eq, Default)]
+pub enum StunServers {
+    /// Not even their names are looked up.
+    #[default]
+    Ignored,
+    /// All of [`RtcConfiguration::ice_servers`] are asked.
+    Asked,
 }
 
 /// How long addresses are looked for.
@@ -35,9 +65,9 @@ pub enum ContinualGatheringPolicy {
 /// Which paths may be used.
 #[derive(Debug, Copy, Clone, PartialEq, Eq)]
 pub enum IceTransportsType {
-    /// Only through a relay, which this crate cannot do: connections that ask for it are refused.
+    /// Only through a relay (TURN). Refused if there is none among the servers.
     Relay,
-    /// Not by our own addresses: refused, likewise.
+    /// Not by our own addresses: refused, since nothing but a relay would be left.
     NoHost,
     /// Any.
     All,
@@ -47,8 +77,11 @@ pub enum IceTransportsType {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct RtcConfiguration {
-    /// Servers that help to find a path. Kept, not asked: a server that one can reach is told our address by our packets.
+    /// Servers that help to find a path. Relays are asked when there is no other path after half a second, or at once if
+    /// nothing else is allowed.
     pub ice_servers: Vec<IceServer>,
+    /// Whether STUN servers among them are asked.
+    pub stun_servers: StunServers,
     /// How long addresses are looked for.
     pub continual_gathering_policy: ContinualGatheringPolicy,
     /// Which paths may be used.
@@ -61,6 +94,7 @@ impl Default for RtcConfiguration {
     fn default() -> Self {
         Self {
             ice_servers: Vec::new(),
+            stun_servers: StunServers::Ignored,
             continual_gathering_policy: ContinualGatheringPolicy::GatherContinually,
             ice_transport_type: IceTransportsType::All,
             enable_sctp_snap: false,
@@ -78,11 +112,30 @@ impl RtcConfiguration {
         }
         match self.ice_transport_type {
             IceTransportsType::All => Ok(()),
-            IceTransportsType::Relay => Err(RtcError::unsupported(
-                "relay-only connections (TURN) are not supported yet",
-            )),
+            // The SDK may make a connection before it knows the servers, and configure it later.
+            IceTransportsType::Relay if self.ice_servers.is_empty() => Ok(()),
+            IceTransportsType::Relay => self.check_relay(),
             IceTransportsType::NoHost => Err(RtcError::unsupported(
                 "connections without host candidates are not supported",
+            )),
+        }
+    }
+
+    /// The same once all servers are known.
+    pub(crate) fn check_known(&self) -> Result<(), RtcError> {
+        self.check()?;
+        match self.ice_transport_type {
+            IceTransportsType::Relay => self.check_relay(),
+            IceTransportsType::All | IceTransportsType::NoHost => Ok(()),
+        }
+    }
+
+    fn check_relay(&self) -> Result<(), RtcError> {
+        let mut urls = self.ice_servers.iter().flat_map(|server| &server.urls);
+        match urls.any(|url| url.starts_with("turn:") || url.starts_with("turns:")) {
+            true => Ok(()),
+            false => Err(RtcError::unsupported(
+                "only relays may be used, and there is no TURN server among the ICE servers",
             )),
         }
     }
@@ -106,7 +159,7 @@ impl PeerConnectionFactory {
     /// Makes a connection. Must be called within a tokio runtime, which then drives it.
     pub fn create_peer_connection(&self, config: RtcConfiguration) -> Result<PeerConnection, RtcError> {
         config.check()?;
-        Ok(PeerConnection::new(Connection::start()?))
+        Ok(PeerConnection::new(Connection::start(&config)?))
     }
 
     /// What can be sent.

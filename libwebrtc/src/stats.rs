@@ -15,6 +15,10 @@ pub enum RtcStats {
     Transport(TransportStats),
     /// The path in use.
     CandidatePair(CandidatePairStats),
+    /// Our end of the path in use.
+    LocalCandidate(LocalCandidateStats),
+    /// The other side's end of the path in use.
+    RemoteCandidate(RemoteCandidateStats),
     /// One data channel.
     DataChannel(DataChannelStats),
 }
@@ -80,6 +84,19 @@ pub enum IceCandidatePairState {
     Succeeded,
 }
 
+/// How an address was found.
+#[derive(Debug, Copy, Clone, PartialEq, Eq)]
+pub enum IceCandidateType {
+    /// It is an interface's.
+    Host,
+    /// A server sees packets come from it.
+    Srflx,
+    /// The other side sees packets come from it.
+    Prflx,
+    /// A relay takes packets for us there.
+    Relay,
+}
+
 /// What is received by one media section.
 #[derive(Debug, Default, Clone)]
 pub struct InboundRtpStats {
@@ -137,6 +154,24 @@ pub struct CandidatePairStats {
     pub candidate_pair: dictionaries::CandidatePairStats,
 }
 
+/// Our end of the path in use.
+#[derive(Debug, Default, Clone)]
+pub struct LocalCandidateStats {
+    /// Which and when.
+    pub rtc: dictionaries::RtcStats,
+    /// The figures.
+    pub local_candidate: dictionaries::IceCandidateStats,
+}
+
+/// The other side's end of the path in use.
+#[derive(Debug, Default, Clone)]
+pub struct RemoteCandidateStats {
+    /// Which and when.
+    pub rtc: dictionaries::RtcStats,
+    /// The figures.
+    pub remote_candidate: dictionaries::IceCandidateStats,
+}
+
 /// One data channel.
 #[derive(Debug, Default, Clone)]
 pub struct DataChannelStats {
@@ -148,7 +183,7 @@ pub struct DataChannelStats {
 
 /// The figures themselves.
 pub mod dictionaries {
-    use super::{DtlsTransportState, IceCandidatePairState, IceRole, IceTransportState};
+    use super::{DtlsTransportState, IceCandidatePairState, IceCandidateType, IceRole, IceTransportState};
     use crate::data_channel::DataChannelState;
 
     /// Which and when.
@@ -272,9 +307,9 @@ pub mod dictionaries {
     pub struct CandidatePairStats {
         /// The transport it belongs to.
         pub transport_id: String,
-        /// Our address on it.
+        /// Our end of it.
         pub local_candidate_id: String,
-        /// The other side's address on it.
+        /// The other side's end of it.
         pub remote_candidate_id: String,
         /// How it fares.
         pub state: Option<IceCandidatePairState>,
@@ -296,6 +331,21 @@ pub mod dictionaries {
         pub responses_received: u64,
         /// Datagrams the operating system did not take.
         pub packets_discarded_on_send: u32,
+    }
+
+    /// One end of a path.
+    #[derive(Debug, Default, Clone)]
+    pub struct IceCandidateStats {
+        /// The transport it belongs to.
+        pub transport_id: String,
+        /// The address.
+        pub address: String,
+        /// The port; 9 stands for that of a connection of ours.
+        pub port: i32,
+        /// `udp` or `tcp`.
+        pub protocol: String,
+        /// How it was found.
+        pub candidate_type: Option<IceCandidateType>,
     }
 
     /// One data channel.

@@ -2,8 +2,8 @@
 
 use std::{
     collections::VecDeque,
-    net::SocketAddr,
     sync::{Arc, Weak},
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
@@ -11,19 +11,19 @@ use str0m::{
     Candidate, Event as SessionEvent, IceConnectionState as SessionIceState, IceCreds, Input, Output, Rtc,
     format::Codec,
     media::Frequency,
-    net::{Protocol, Receive},
+    net::{Receive, Transmit},
     rtp::{Extension, ExtensionMap},
     stats::PeerStats,
 };
 use tokio::sync::Notify;
 
 use super::{
-    Connection, channel::Channel, events::Event, media::Outgoing, negotiation::Negotiation, network::Network,
+    Connection, channel::Channel, events::Event, media::Outgoing, negotiation::Negotiation, paths::Policy,
     routes::Routes, transceiver::Transceiver,
 };
 use crate::{
     RtcError,
-    ice_candidate::IceCandidate,
+    network::{Network, Way, is_stun},
     peer_connection::{IceConnectionState, IceGatheringState, PeerConnectionState},
     sdp::Numbers,
 };
@@ -33,6 +33,7 @@ pub(crate) struct Core {
     pub(super) connection: Weak<Connection>,
     pub(super) waker: Arc<Notify>,
     pub(super) network: Network,
+    pub(super) policy: Policy,
     // The session begins with the first description, which may be theirs and then sets the numbers.
     pub(super) session: Option<Session>,
     pub(super) negotiation: Negotiation,
@@ -42,6 +43,13 @@ pub(crate) struct Core {
     pub(super) gathering: IceGatheringState,
     pub(super) peer_stats: Option<PeerStats>,
     pub(super) path_changes: u32,
+    // The way that media and data go.
+    pub(super) way: Option<Way>,
+    // When our addresses were looked up last.
+    pub(super) looked_at: Instant,
+    // Whether there is a path, and since when.
+    pub(super) paths_work: bool,
+    pub(super) paths_since: Option<Instant>,
     pub(super) began: Instant,
     events: VecDeque<Event>,
     negotiations_wanted: u32,
@@ -60,7 +68,11 @@ pub(super) struct Session {
     pub(super) rtc: Rtc,
     pub(super) numbers: Numbers,
     pub(super) credentials: IceCreds,
+    // What was announced of our addresses, and those of them that paths are looked for from.
     pub(super) candidates: Vec<Candidate>,
+    pub(super) tried: Vec<Candidate>,
+    // Whether paths that cost others more than plain UDP are tried.
+    pub(super) has_fallbacks: bool,
     pub(super) remote_credentials: Option<IceCreds>,
     pub(super) remote_candidates: Vec<Candidate>,
     pub(super) is_started: bool,
@@ -70,11 +82,17 @@ pub(super) struct Session {
 }
 
 impl Core {
-    pub(super) fn new(connection: Weak<Connection>, network: Network, waker: Arc<Notify>) -> Self {
+    pub(super) fn new(
+        connection: Weak<Connection>,
+        network: Network,
+        policy: Policy,
+        waker: Arc<Notify>,
+    ) -> Self {
         Self {
             connection,
             waker,
             network,
+            policy,
             session: None,
             negotiation: Negotiation::default(),
             transceivers: Vec::new(),
@@ -83,6 +101,10 @@ impl Core {
             gathering: IceGatheringState::New,
             peer_stats: None,
             path_changes: 0,
+            way: None,
+            looked_at: Instant::now(),
+            paths_work: false,
+            paths_since: None,
             began: Instant::now(),
             events: VecDeque::new(),
             negotiations_wanted: 0,
@@ -138,8 +160,8 @@ impl Core {
     /// The session, begun with the given numbers if there is none yet.
     pub(super) fn session(&mut self, numbers: Numbers) -> &mut Session {
         if self.session.is_none() {
-            let session = Session::begin(numbers, self.network.default_address());
-            self.session = Some(session);
+            self.session = Some(Session::begin(numbers));
+            self.begin_paths();
             self.register_channels();
         }
         self.session.as_mut().expect("the session was begun above")
@@ -173,29 +195,37 @@ impl Core {
         self.has_changed = true;
     }
 
-    /// Takes a datagram.
-    pub(super) fn handle_datagram(&mut self, now: Instant, datagram: &[u8], source: SocketAddr) {
-        self.network.traffic.packets_received += 1;
-        self.network.traffic.bytes_received += datagram.len() as u64;
-        let Some(destination) = self.network.address_towards(source.ip()) else {
-            return;
-        };
+    /// Takes what came in, as far as one turn goes. Pending when nothing did.
+    pub(super) fn poll_network(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<()> {
+        for taken in 0..PACKETS_PER_TURN_MAX {
+            let now = Instant::now();
+            match self.network.poll_receive(context, now, buffer) {
+                Poll::Ready(Some((way, length))) => self.take_packet(now, way, &buffer[..length]),
+                Poll::Pending if taken == 0 => return Poll::Pending,
+                Poll::Ready(None) | Poll::Pending => break,
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn take_packet(&mut self, now: Instant, way: Way, packet: &[u8]) {
         let Some(session) = &mut self.session else {
             return;
         };
-        let Ok(receive) = Receive::new(Protocol::Udp, source, destination, datagram) else {
+        let Ok(receive) = Receive::new(way.protocol, way.theirs, way.ours, packet) else {
             return;
         };
         let input = Input::Receive(now, receive);
         if !session.rtc.accepts(&input) {
             return;
         }
+        session.try_announced(way.ours);
         self.heard_at = Some(now);
         if let Err(error) = session.rtc.handle_input(input) {
             self.give_up(&error);
             return;
         }
-        // Drained after every datagram: the session keeps a single packet for us.
+        // Drained after every packet: the session keeps a single one for us.
         self.drain(now);
     }
 
@@ -209,6 +239,8 @@ impl Core {
         deadline = deadline.min(self.send_audio(now));
         deadline = deadline.min(self.play_out(now));
         deadline = deadline.min(self.watch(now));
+        deadline = deadline.min(self.watch_paths(now));
+        deadline = deadline.min(self.follow_servers(now));
         if self.has_changed {
             self.advance(now);
             deadline = deadline.min(self.session_deadline);
@@ -239,7 +271,7 @@ impl Core {
                 return;
             };
             match session.rtc.poll_output() {
-                Ok(Output::Transmit(datagram)) => self.network.send(&datagram),
+                Ok(Output::Transmit(packet)) => self.send(now, &packet),
                 Ok(Output::Event(event)) => self.handle_event(now, event),
                 Ok(Output::Timeout(deadline)) => {
                     self.session_deadline = deadline.min(now + IDLE);
@@ -251,6 +283,18 @@ impl Core {
                 }
             }
         }
+    }
+
+    fn send(&mut self, now: Instant, packet: &Transmit) {
+        let way = Way {
+            protocol: packet.proto,
+            ours: packet.source,
+            theirs: packet.destination,
+        };
+        if self.way != Some(way) && !is_stun(&packet.contents) {
+            self.way = Some(way);
+        }
+        self.network.send(now, packet);
     }
 
     fn handle_event(&mut self, now: Instant, event: SessionEvent) {
@@ -340,6 +384,7 @@ impl Core {
             }
             self.refresh_state();
         }
+        self.watch_addresses(now);
         let lost_too_long = self.lost_at.is_some_and(|lost| now - lost >= LOST_MAX);
         let checked_too_long = self
             .checking_since
@@ -390,56 +435,22 @@ impl Core {
         }
     }
 
+    /// Tells that the path is lost for good, so that another is agreed on at once.
+    pub(super) fn fail(&mut self, now: Instant) {
+        if matches!(
+            self.state,
+            PeerConnectionState::Connected | PeerConnectionState::Disconnected
+        ) {
+            self.lost_at = Some(now);
+            self.set_state(PeerConnectionState::Failed);
+        }
+    }
+
     /// The session cannot go on: whoever uses it must make another.
     fn give_up(&mut self, error: &str0m::RtcError) {
         tracing::warn!(%error, "the session failed");
         self.session_deadline = Instant::now() + IDLE;
         self.set_state(PeerConnectionState::Failed);
-    }
-
-    /// Takes one of their addresses.
-    pub(super) fn add_ice_candidate(&mut self, candidate: &IceCandidate) -> Result<(), RtcError> {
-        self.check_open()?;
-        if self.negotiation.has_no_remote() {
-            return Err(RtcError::invalid_state("a candidate before a description"));
-        }
-        match Candidate::from_sdp_string(&candidate.candidate()) {
-            Ok(candidate) => self.add_remote_candidate(candidate),
-            // Of names, or the end of candidates: nothing to try, and nothing wrong.
-            Err(error) => tracing::debug!(%error, "a candidate was left out"),
-        }
-        Ok(())
-    }
-
-    pub(super) fn add_remote_candidate(&mut self, candidate: Candidate) {
-        // One socket of one kind: what cannot be reached by it is not tried.
-        if candidate.proto() != Protocol::Udp || !candidate.addr().is_ipv4() {
-            tracing::debug!("a candidate was left out: only UDP over IPv4 is tried");
-            return;
-        }
-        let Some(address) = self.network.address_towards(candidate.addr().ip()) else {
-            return;
-        };
-        self.add_local_address(address);
-        if let Some(session) = &mut self.session {
-            session.remote_candidates.push(candidate.clone());
-            session.rtc.add_remote_candidate(candidate);
-            self.changed();
-        }
-    }
-
-    /// Announces one of our addresses, if it is new.
-    fn add_local_address(&mut self, address: SocketAddr) {
-        let Some(session) = &mut self.session else {
-            return;
-        };
-        if session.candidates.iter().any(|known| known.addr() == address) {
-            return;
-        }
-        if let Some(candidate) = session.add_address(address) {
-            let candidate = IceCandidate::local(&self.negotiation.first_mid(), 0, &candidate);
-            self.tell(Event::Candidate(candidate));
-        }
     }
 
     /// Closes the connection for good.
@@ -454,6 +465,7 @@ impl Core {
                 self.drain(now);
             }
         }
+        self.network.close(now);
         self.session = None;
         for transceiver in &self.transceivers {
             transceiver.set_received(None);
@@ -469,7 +481,7 @@ impl Core {
 }
 
 impl Session {
-    fn begin(numbers: Numbers, address: SocketAddr) -> Self {
+    fn begin(numbers: Numbers) -> Self {
         let mut extensions = ExtensionMap::empty();
         for (id, extension) in [
             (numbers.audio_level, Extension::AudioLevel),
@@ -499,6 +511,8 @@ impl Session {
             numbers,
             credentials: IceCreds::new(),
             candidates: Vec::new(),
+            tried: Vec::new(),
+            has_fallbacks: false,
             remote_credentials: None,
             remote_candidates: Vec::new(),
             is_started: false,
@@ -508,17 +522,13 @@ impl Session {
         };
         let credentials = session.credentials.clone();
         session.rtc.direct_api().set_local_ice_credentials(credentials);
-        session.add_address(address);
         session
     }
-
-    fn add_address(&mut self, address: SocketAddr) -> Option<Candidate> {
-        let candidate = Candidate::host(address, "udp").ok()?;
-        let candidate = self.rtc.add_local_candidate(candidate)?.clone();
-        self.candidates.push(candidate.clone());
-        Some(candidate)
-    }
 }
+
+/// How many packets are taken in one turn of the task, so that a flood on one connection does not keep the thread from
+/// the others.
+const PACKETS_PER_TURN_MAX: usize = 64;
 
 /// How long a task sleeps at most.
 const IDLE: Duration = Duration::from_secs(5);

@@ -11,6 +11,7 @@ use crate::{
     peer_connection::{
         IceConnectionState, IceGatheringState, OfferOptions, PeerConnectionState, SignalingState,
     },
+    peer_connection_factory::RtcConfiguration,
     rtp_sender::RtpSender,
     rtp_transceiver::{RtpTransceiver, RtpTransceiverInit},
     session_description::SessionDescription,
@@ -29,6 +30,10 @@ impl Handle {
 
     pub(crate) fn handlers(&self) -> &Handlers {
         &self.connection.handlers
+    }
+
+    pub(crate) fn configure(&self, config: &RtcConfiguration) {
+        self.connection.call(|core| core.configure(config));
     }
 
     pub(crate) fn create_offer(&self, options: &OfferOptions) -> Result<SessionDescription, RtcError> {

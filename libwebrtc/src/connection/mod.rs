@@ -1,4 +1,4 @@
-//! A connection: one task, one socket, one str0m session.
+//! A connection: one task, few sockets, one str0m session.
 //!
 //! All of a connection's state is in [`Core`](core::Core), behind one lock that is never held across an await and
 //! never while a callback runs. Calls of the application change the core at once and wake the task; the task feeds it
@@ -6,17 +6,19 @@
 
 use std::{
     collections::VecDeque,
-    io,
+    future::poll_fn,
     sync::{Arc, Weak},
     time::Instant,
 };
 
 use parking_lot::{Mutex, MutexGuard};
-use tokio::{net::UdpSocket, sync::Notify};
+use tokio::sync::Notify;
 
 use crate::{
     RtcError,
     data_channel::{DataChannelError, DataChannelState},
+    network::{Network, PACKET_BYTES_MAX},
+    peer_connection_factory::RtcConfiguration,
     stats::RtcStats,
 };
 
@@ -27,7 +29,7 @@ pub(crate) mod handle;
 mod media;
 mod messages;
 mod negotiation;
-mod network;
+mod paths;
 mod routes;
 mod statistics;
 pub(crate) mod transceiver;
@@ -36,7 +38,7 @@ use self::{
     channel::Channel,
     core::Core,
     events::{Event, Handlers},
-    network::Network,
+    paths::Policy,
 };
 
 /// What the task, the handles, the channels and the sections of a connection share.
@@ -49,25 +51,30 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Opens the socket and starts the task.
-    pub(crate) fn start() -> Result<Arc<Self>, RtcError> {
+    /// Opens the sockets and starts the task.
+    pub(crate) fn start(config: &RtcConfiguration) -> Result<Arc<Self>, RtcError> {
         let runtime = tokio::runtime::Handle::try_current()
             .map_err(|_| RtcError::invalid_state("a connection must be made within a tokio runtime"))?;
-        let (network, socket) = Network::open()
+        let network = Network::open(&config.ice_servers)
             .map_err(|error| RtcError::internal(format!("cannot open a UDP socket: {error}")))?;
         let waker = Arc::new(Notify::new());
         let connection = Arc::new_cyclic(|connection: &Weak<Self>| Self {
-            core: Mutex::new(Core::new(connection.clone(), network, waker.clone())),
+            core: Mutex::new(Core::new(
+                connection.clone(),
+                network,
+                Policy::of(config),
+                waker.clone(),
+            )),
             events: Mutex::default(),
             handlers: Handlers::default(),
             waker: waker.clone(),
         });
-        runtime.spawn(connection.clone().run(socket));
+        runtime.spawn(connection.clone().run());
         Ok(connection)
     }
 
-    async fn run(self: Arc<Self>, socket: UdpSocket) {
-        let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
+    async fn run(self: Arc<Self>) {
+        let mut buffer = vec![0; PACKET_BYTES_MAX];
         let sleep = tokio::time::sleep_until(Instant::now().into());
         tokio::pin!(sleep);
         loop {
@@ -80,28 +87,10 @@ impl Connection {
             tokio::select! {
                 () = self.waker.notified() => {}
                 () = &mut sleep => {}
-                readable = socket.readable() => {
-                    if readable.is_ok() {
-                        self.receive(&socket, &mut buffer);
-                    }
-                }
+                () = poll_fn(|context| self.with_core(|core| core.poll_network(context, &mut buffer))) => {}
             }
         }
         self.handlers.clear();
-    }
-
-    fn receive(&self, socket: &UdpSocket, buffer: &mut [u8]) {
-        self.with_core(|core| {
-            // Bounded, so that a flood on one connection does not keep the thread from the others.
-            for _ in 0..DATAGRAMS_PER_TURN_MAX {
-                match socket.try_recv_from(buffer) {
-                    Ok((length, source)) => core.handle_datagram(Instant::now(), &buffer[..length], source),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                    // A datagram of ours was refused somewhere; the next one may not be.
-                    Err(_) => {}
-                }
-            }
-        });
     }
 
     /// Changes the core, and queues the callbacks for what that caused.
@@ -164,9 +153,3 @@ impl Connection {
         self.core.lock().transport_stats()
     }
 }
-
-/// The longest datagram that is taken; what WebRTC sends fits an Ethernet frame.
-const DATAGRAM_BYTES_MAX: usize = 2048;
-
-/// How many datagrams are taken in one turn of the task.
-const DATAGRAMS_PER_TURN_MAX: usize = 64;

@@ -487,6 +487,7 @@ impl Core {
     fn agree(&mut self, ours: &Sdp, theirs: &Sdp, role: Role) -> Result<(), RtcError> {
         let now = Instant::now();
         self.advance(now);
+        self.look_at_addresses(now);
         self.agree_on_transport(now, ours, theirs, role)?;
         for candidate in theirs.candidates() {
             self.add_remote_candidate(candidate);
@@ -637,10 +638,10 @@ impl super::core::Session {
         for candidate in self.remote_candidates.drain(..) {
             api.invalidate_candidate(&candidate);
         }
-        for candidate in &self.candidates {
+        for candidate in &self.tried {
             api.invalidate_candidate(candidate);
         }
-        for candidate in self.candidates.clone() {
+        for candidate in self.tried.clone() {
             self.rtc.add_local_candidate(candidate);
         }
     }

@@ -1,6 +1,8 @@
 //! The figures of a connection.
 
-use str0m::stats::MediaEgressStats;
+use std::{net::SocketAddr, time::Duration};
+
+use str0m::{Candidate, CandidateKind, net::Protocol, stats::MediaEgressStats};
 
 use super::{
     core::Core,
@@ -12,9 +14,9 @@ use crate::{
     media_stream_track::MediaStreamTrack,
     peer_connection::{IceConnectionState, PeerConnectionState},
     stats::{
-        CandidatePairStats, DataChannelStats, DtlsTransportState, IceCandidatePairState, IceRole,
-        IceTransportState, InboundRtpStats, OutboundRtpStats, RemoteInboundRtpStats, RtcStats,
-        TransportStats, dictionaries,
+        CandidatePairStats, DataChannelStats, DtlsTransportState, IceCandidatePairState, IceCandidateType,
+        IceRole, IceTransportState, InboundRtpStats, LocalCandidateStats, OutboundRtpStats,
+        RemoteCandidateStats, RemoteInboundRtpStats, RtcStats, TransportStats, dictionaries,
     },
 };
 
@@ -157,7 +159,7 @@ impl Core {
     /// The figures of the transport and of the path in use.
     pub(super) fn transport_stats(&self) -> Vec<RtcStats> {
         let mut stats = vec![self.transport()];
-        stats.extend(self.path());
+        stats.extend(self.path().into_iter().flatten());
         stats
     }
 
@@ -194,19 +196,25 @@ impl Core {
         })
     }
 
-    fn path(&self) -> Option<RtcStats> {
+    /// The path in use and its two ends, once there is one.
+    fn path(&self) -> Option<[RtcStats; 3]> {
         let traffic = self.network.traffic;
-        let pair = self.peer_stats.as_ref()?.selected_candidate_pair.as_ref()?;
+        let way = self.way?;
+        let session = self.session.as_ref()?;
         let is_alive = matches!(
             self.ice_transport_state(),
             IceTransportState::Connected | IceTransportState::Completed
         );
-        Some(RtcStats::CandidatePair(CandidatePairStats {
+        // Round trips are summed up every few seconds.
+        let measured = self.peer_stats.as_ref();
+        let measured = measured.and_then(|stats| stats.selected_candidate_pair.as_ref());
+        let seconds = |time: Option<Duration>| time.unwrap_or_default().as_secs_f64();
+        let pair = CandidatePairStats {
             rtc: figures(PATH.to_owned()),
             candidate_pair: dictionaries::CandidatePairStats {
                 transport_id: TRANSPORT.to_owned(),
-                local_candidate_id: pair.local.addr.to_string(),
-                remote_candidate_id: pair.remote.addr.to_string(),
+                local_candidate_id: LOCAL_END.to_owned(),
+                remote_candidate_id: REMOTE_END.to_owned(),
                 state: Some(if is_alive {
                     IceCandidatePairState::Succeeded
                 } else {
@@ -217,12 +225,25 @@ impl Core {
                 packets_received: traffic.packets_received,
                 bytes_sent: traffic.bytes_sent,
                 bytes_received: traffic.bytes_received,
-                total_round_trip_time: pair.total_round_trip_time.as_secs_f64(),
-                current_round_trip_time: pair.current_round_trip_time.unwrap_or_default().as_secs_f64(),
-                responses_received: pair.responses_received,
+                total_round_trip_time: seconds(measured.map(|pair| pair.total_round_trip_time)),
+                current_round_trip_time: seconds(measured.and_then(|pair| pair.current_round_trip_time)),
+                responses_received: measured.map_or(0, |pair| pair.responses_received),
                 packets_discarded_on_send: traffic.packets_discarded,
             },
-        }))
+        };
+        let local = LocalCandidateStats {
+            rtc: figures(LOCAL_END.to_owned()),
+            local_candidate: end(way.protocol, way.ours, &session.candidates),
+        };
+        let remote = RemoteCandidateStats {
+            rtc: figures(REMOTE_END.to_owned()),
+            remote_candidate: end(way.protocol, way.theirs, &session.remote_candidates),
+        };
+        Some([
+            RtcStats::CandidatePair(pair),
+            RtcStats::LocalCandidate(local),
+            RtcStats::RemoteCandidate(remote),
+        ])
     }
 
     fn ice_transport_state(&self) -> IceTransportState {
@@ -253,5 +274,25 @@ fn stream(ssrc: u32) -> dictionaries::RtpStreamStats {
     }
 }
 
+/// One end of a path. What was not announced, a check of the path found out.
+fn end(protocol: Protocol, address: SocketAddr, announced: &[Candidate]) -> dictionaries::IceCandidateStats {
+    let known = announced.iter().find(|known| known.addr() == address);
+    let candidate_type = match known.map(Candidate::kind) {
+        Some(CandidateKind::Host) => IceCandidateType::Host,
+        Some(CandidateKind::ServerReflexive) => IceCandidateType::Srflx,
+        Some(CandidateKind::Relayed) => IceCandidateType::Relay,
+        Some(CandidateKind::PeerReflexive) | None => IceCandidateType::Prflx,
+    };
+    dictionaries::IceCandidateStats {
+        transport_id: TRANSPORT.to_owned(),
+        address: address.ip().to_string(),
+        port: address.port().into(),
+        protocol: protocol.to_string(),
+        candidate_type: Some(candidate_type),
+    }
+}
+
 const TRANSPORT: &str = "transport";
 const PATH: &str = "path";
+const LOCAL_END: &str = "local";
+const REMOTE_END: &str = "remote";
