@@ -1,0 +1,151 @@
+//! Calls through a real LiveKit server, on one kind of network after the other.
+
+mod support;
+
+use livekit::webrtc::{
+    peer_connection_factory::{IceServer, IceTransportsType},
+    stats::IceCandidateType,
+};
+
+use support::{Call, PeerConnections, Rtc, Server, again, options, variable};
+
+const LOOPBACK: Rtc = Rtc {
+    address: "127.0.0.1",
+    lines: "",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_on_this_machine() {
+    let server = Server::start("loopback", &LOOPBACK);
+    for connections in [PeerConnections::One, PeerConnections::Two] {
+        let call = Call::begin(&server, || options(connections)).await;
+        for (ours, theirs) in call.paths().await {
+            assert_eq!(
+                (ours.protocol.as_str(), theirs.address.as_str()),
+                ("udp", "127.0.0.1")
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_over_tcp() {
+    let rtc = Rtc {
+        lines: "force_tcp: true",
+        ..LOOPBACK
+    };
+    let server = Server::start("tcp", &rtc);
+    for connections in [PeerConnections::One, PeerConnections::Two] {
+        let call = Call::begin(&server, || options(connections)).await;
+        for (ours, theirs) in call.paths().await {
+            assert_eq!((ours.protocol.as_str(), theirs.protocol.as_str()), ("tcp", "tcp"));
+        }
+    }
+}
+
+async fn call_through_relay(name: &str, url: String) {
+    let server = Server::start(name, &LOOPBACK);
+    let relay = IceServer {
+        urls: vec![url],
+        username: variable("TURN_USERNAME"),
+        password: variable("TURN_PASSWORD"),
+    };
+    let only_by_relay = |connections| {
+        let mut options = options(connections);
+        options.rtc_config.ice_servers = vec![relay.clone()];
+        options.rtc_config.ice_transport_type = IceTransportsType::Relay;
+        options
+    };
+    let call = Call::begin(&server, || only_by_relay(PeerConnections::Two)).await;
+    for (ours, _) in call.paths().await {
+        assert_eq!(ours.candidate_type, Some(IceCandidateType::Relay));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_through_a_relay_over_udp() {
+    let port = variable("TURN_PORT");
+    call_through_relay("turn-udp", format!("turn:127.0.0.1:{port}")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_through_a_relay_over_tcp() {
+    let port = variable("TURN_PORT");
+    call_through_relay("turn-tcp", format!("turn:127.0.0.1:{port}?transport=tcp")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_through_a_relay_over_tls() {
+    let trusted = again("a_call_through_a_relay_over_tls", "TRUSTED", |command| {
+        command.env("SSL_CERT_FILE", variable("TURN_AUTHORITY"));
+    });
+    if trusted.is_inside() {
+        let port = variable("TURN_TLS_PORT");
+        call_through_relay("turn-tls", format!("turns:localhost:{port}")).await;
+    }
+}
+
+/// The relay that LiveKit has in itself, with the credentials that it hands out.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_through_the_servers_own_relay() {
+    let server = Server::start_with_relay("turn-own", &LOOPBACK);
+    let only_by_relay = || {
+        let mut options = options(PeerConnections::One);
+        options.rtc_config.ice_transport_type = IceTransportsType::Relay;
+        options
+    };
+    let call = Call::begin(&server, only_by_relay).await;
+    for (ours, _) in call.paths().await {
+        assert_eq!(ours.candidate_type, Some(IceCandidateType::Relay));
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod namespaces {
+    use super::*;
+    use crate::support::namespace::{SERVER, SERVER_V6, Wires, in_namespace};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_call_moves_to_another_interface() {
+        if !in_namespace("namespaces::a_call_moves_to_another_interface") {
+            return;
+        }
+        let wires = Wires::lay();
+        let server = wires.start_server(SERVER);
+        let mut call = Call::begin(&server, || options(PeerConnections::Two)).await;
+        let used = call.addresses().await.remove(0);
+        wires.cut(&used);
+        call.works().await;
+        assert!(!call.addresses().await.contains(&used));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_call_over_ipv6() {
+        if !in_namespace("namespaces::a_call_over_ipv6") {
+            return;
+        }
+        let wires = Wires::lay();
+        let server = wires.start_server(SERVER_V6);
+        let call = Call::begin(&server, || options(PeerConnections::Two)).await;
+        for (ours, theirs) in call.paths().await {
+            assert_eq!(
+                (ours.address.as_str(), theirs.address.as_str()),
+                ("fd77:1::2", SERVER_V6)
+            );
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_call_goes_by_tcp_where_udp_is_blocked() {
+        if !in_namespace("namespaces::a_call_goes_by_tcp_where_udp_is_blocked") {
+            return;
+        }
+        let wires = Wires::lay();
+        wires.block_udp();
+        let server = wires.start_server(SERVER);
+        let call = Call::begin(&server, || options(PeerConnections::Two)).await;
+        for (ours, _) in call.paths().await {
+            assert_eq!(ours.protocol, "tcp");
+        }
+    }
+}
