@@ -9,7 +9,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::Error;
 
@@ -139,6 +139,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long SQLite waits for another process's transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const BUSY_RETRY: Duration = Duration::from_millis(10);
+const SQLITE_BUSY: u32 = 5;
 
 /// What a transaction is for; decides how it begins.
 pub(crate) struct Read;
@@ -221,12 +223,32 @@ async fn open_sqlite(options: SqliteConnectOptions, max_connections: u32) -> Res
         .max_connections(max_connections.clamp(1, SQLITE_CONNECTIONS_MAX))
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_lazy_with(options.clone());
-    pool.acquire().await.map_err(|source| Error::Connect {
+    first_connection(&pool).await.map_err(|source| Error::Connect {
         place: place_of_sqlite(&options),
         remedy: "set LECTERN_DATA to a folder on a local disk that can be written",
         source,
     })?;
     Ok(Database::Sqlite(pool))
+}
+
+/// Opens the file. SQLite waits for other processes but in one case: while one of them gives a new file its journal.
+async fn first_connection(pool: &SqlitePool) -> Result<(), sqlx::Error> {
+    let give_up_at = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        match pool.acquire().await {
+            Ok(_) => return Ok(()),
+            Err(error) if is_busy(&error) && Instant::now() < give_up_at => sleep(BUSY_RETRY).await,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Whether another connection holds the file. The code's lowest byte says so, the others say why.
+fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error
+        .as_database_error()
+        .and_then(|error| error.code()?.parse::<u32>().ok());
+    code.is_some_and(|code| code & 0xff == SQLITE_BUSY)
 }
 
 async fn open_postgres(url: &str, config: &DatabaseConfig) -> Result<Database, Error> {

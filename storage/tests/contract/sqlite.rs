@@ -5,6 +5,7 @@ use std::time::Duration;
 use lectern_pipelines::{Stage, UnixMillis};
 use lectern_storage::{Database, DatabaseConfig, Error, Record, Writer};
 use sqlx::Connection;
+use tokio::task::JoinSet;
 
 use crate::things::{Leftover, Place, segment};
 
@@ -38,6 +39,27 @@ async fn commits_survive_a_power_cut() {
         .expect("a pragma");
     assert_eq!((journal.0.as_str(), synchronous.0), ("wal", 2));
     place.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn eight_workers_start_on_a_new_folder() {
+    for _ in 0..10 {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = DatabaseConfig {
+            url: None,
+            direct_url: None,
+            data_dir: folder.path().join("data"),
+            max_connections: 2,
+        };
+        let mut starters = JoinSet::new();
+        for _ in 0..8 {
+            let config = config.clone();
+            starters.spawn(async move { Database::open(&config).await?.migrate().await });
+        }
+        while let Some(started) = starters.join_next().await {
+            started.expect("no panic").expect("a database");
+        }
+    }
 }
 
 #[tokio::test]
