@@ -199,7 +199,6 @@ impl Session {
             closing: None,
         }));
         self.report_gap();
-        self.set_health(HealthState::Listening);
     }
 
     /// The connection is over or never came to be.
@@ -232,6 +231,8 @@ impl Session {
             Ok(message) => {
                 open.unanswered_since = None;
                 self.retry.failures = 0;
+                // Not before: some accept every connection and understand nothing.
+                self.set_health(HealthState::Listening);
                 match message {
                     Message::Results(results) => self.results(results),
                     Message::UtteranceEnd => self.speech(SpeechEvent::UtteranceEnd),
