@@ -45,7 +45,7 @@ const LEASE_TTL: Duration = Duration::from_millis(900);
 /// When to look again at a meeting whose worker failed; the reconciler may be quicker.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// A healthy database takes milliseconds, and somebody may be speaking.
-const CLAIM_PATIENCE: Duration = Duration::from_secs(1);
+const CLAIM_PATIENCE: Duration = Duration::from_millis(300);
 const IDENTITY_SUFFIX_CHARS: usize = 12;
 
 /// Works on a room until it is over, or others have to.
