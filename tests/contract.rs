@@ -38,7 +38,7 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-/// Every form shows the same finals, each once, under the speaker's name, and shows them as interims before.
+/// Every form shows the same finals, each once, under the speaker's name, and as interims before.
 fn assert_captioned(lines: &[Value], identity: &str) {
     let streams = finals(lines, "stream");
     let words: usize = streams
@@ -70,14 +70,23 @@ fn assert_captioned(lines: &[Value], identity: &str) {
         unique.sort_by_key(|id| id.to_string());
         unique.dedup();
         assert_eq!(unique.len(), ids.len(), "{form}: a segment was final twice");
-        for id in ids {
-            let first = lines
+        // One that waits gives way to its final, so not each is shown before; and none comes after it.
+        let is_interim = |line: &&Value| line["form"] == form && line["final"] == false;
+        assert!(
+            lines
                 .iter()
-                .find(|line| line["form"] == form && &line["segmentId"] == id);
+                .filter(is_interim)
+                .any(|line| ids.contains(&&line["segmentId"])),
+            "{form}: no final was an interim before"
+        );
+        for id in ids {
+            let last = lines
+                .iter()
+                .rfind(|line| line["form"] == form && &line["segmentId"] == id);
             assert_eq!(
-                first.map(|line| &line["final"]),
-                Some(&Value::Bool(false)),
-                "{form}: {id} was never interim"
+                last.map(|line| &line["final"]),
+                Some(&Value::Bool(true)),
+                "{form}: {id} was interim again"
             );
         }
     }

@@ -15,14 +15,11 @@ async fn who_opts_out_is_not_heard_until_it_opts_in_again() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = Server::start(folder.path());
     let port = free_port();
-    let settings = [
-        ("LECTERN_AGENT_HEALTH", "true"),
-        ("PORT", &port.to_string()),
-        ("LECTERN_LOG", "debug"),
-    ];
+    let settings = [("LECTERN_AGENT_HEALTH", "true"), ("PORT", &port.to_string())];
     let lectern = Lectern::agent(&server, &folder.path().join("data"), &settings);
     let heard_ms = || lectern.metric(port, "lectern_audio_received_ms_total");
     let ada = Client::told(&server, "consent", "ada", "Ada", &[]);
+    lectern.wait_until_listening(1);
     let count = || finals(&ada.lines(), "data").len();
     ada.say("fixtures/long/ada.wav");
     wait_for("a final", PATIENCE, || count() > 0);
@@ -35,9 +32,7 @@ async fn who_opts_out_is_not_heard_until_it_opts_in_again() {
     assert_eq!(count(), before);
 
     ada.set_attributes(&json!({"lectern.captions": ""}));
-    wait_for("a new subscription", PATIENCE, || {
-        lectern.log().matches(": listening to track").count() == 2
-    });
+    lectern.wait_until_listening(2);
     ada.say("fixtures/long/cy.wav");
     wait_for("captions again", PATIENCE, || count() > before);
     let lines = ada.finish();
@@ -75,6 +70,7 @@ async fn encrypted_speaker_is_told_so_and_others_are_captioned() {
         "Ada",
         &["--encrypt", "a key of their own"],
     );
+    lectern.wait_until_listening(1);
     thread::scope(|scope| {
         scope.spawn(|| ada.say("fixtures/long/ada.wav"));
         scope.spawn(|| ben.say("fixtures/late_joiner/ben.wav"));

@@ -66,6 +66,7 @@ fn recovers(folder: &Path, recogniser: &Recogniser, runtime: &Handle) {
     let said_before = || finals(&meeting.speaker.lines(), "data");
     wait_for("what was said before", PATIENCE, || !said_before().is_empty());
     meeting.speaker.say(SPEECH);
+    let told = meeting.told();
     let Finished { transcript, .. } = meeting.finish(runtime);
     let segments = transcript["segments"].as_array().expect("segments");
     let words: usize = segments
@@ -74,6 +75,7 @@ fn recovers(folder: &Path, recogniser: &Recogniser, runtime: &Handle) {
         .sum();
     assert!(words >= 12, "of twice ten words {words} are kept: {transcript}");
     assert_eq!(transcript["gaps"], Value::Array(Vec::new()));
+    assert_eq!(told, ["interrupted", "listening"], "and nothing else");
 }
 
 /// The room hears of it, the operator what to do about it, and the transcript tells what is missing.
@@ -117,6 +119,7 @@ impl Meeting {
             &[("DEEPGRAM_URL", &recogniser.url)],
         );
         let speaker = Client::told(&server, "room", "ada", "Ada", &[]);
+        lectern.wait_until_listening(1);
         Self {
             server,
             lectern,
@@ -130,6 +133,13 @@ impl Meeting {
                 && line["attributes"]["state"] == state
                 && !text(&line["attributes"]["message"]).is_empty()
         });
+    }
+
+    /// What the room was told of the recogniser's health.
+    fn told(&self) -> Vec<String> {
+        let lines = self.speaker.lines();
+        let health = lines.iter().filter(|line| line["form"] == "health");
+        health.map(|line| text(&line["attributes"]["state"])).collect()
     }
 
     fn finish(self, runtime: &Handle) -> Finished {

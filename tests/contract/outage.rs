@@ -20,6 +20,7 @@ async fn database_that_is_away_costs_no_word() {
     // Away before anybody comes, until all is said.
     wire.cut();
     let ada = Client::told(&server, "outage", "ada", "Ada", &[]);
+    lectern.wait_until_listening(1);
     let count = || finals(&ada.lines(), "data").len();
     ada.say("fixtures/long/ada.wav");
     assert_eq!(count(), 0, "nothing is final before it is stored");

@@ -22,6 +22,7 @@ async fn private_authority_is_trusted_where_ssl_cert_file_names_it() {
     ];
     let lectern = Lectern::agent(&server, &folder.path().join("data"), &settings);
     let ada = Client::told(&server, "trusted", "ada", "Ada", &[]);
+    lectern.wait_until_listening(1);
     ada.say(SPEECH);
     wait_for("a final", PATIENCE, || !finals(&ada.lines(), "data").is_empty());
     assert!(
@@ -50,6 +51,7 @@ async fn untrusted_certificate_says_what_to_do() {
         &[("DEEPGRAM_URL", &recogniser)],
     );
     let ada = Client::told(&server, "untrusted", "ada", "Ada", &[]);
+    lectern.wait_until_listening(1);
     ada.say(SPEECH);
     lectern.wait_for_log("SSL_CERT_FILE");
     ada.wait_for("health", |line| line["attributes"]["state"] == "interrupted");

@@ -124,6 +124,7 @@ impl Lectern {
             .env("LIVEKIT_API_KEY", &server.livekit.api_key)
             .env("LIVEKIT_API_SECRET", server.livekit.api_secret.expose_secret())
             .env("LECTERN_DATA", data)
+            .env("LECTERN_LOG", "info,lectern_agent=debug")
             .envs(settings.iter().copied())
             .stderr(Stdio::piped())
             .spawn()
@@ -149,6 +150,13 @@ impl Lectern {
 
     pub(crate) fn wait_for_log(&self, text: &str) {
         wait_for(&format!("{text:?} in the log"), PATIENCE, || self.logged(text));
+    }
+
+    /// Waits until a worker hears so many tracks, those counted that it hears no more.
+    pub(crate) fn wait_until_listening(&self, tracks: usize) {
+        wait_for(&format!("{tracks} tracks"), PATIENCE, || {
+            self.log().matches(": listening to track").count() >= tracks
+        });
     }
 
     pub(crate) fn logged(&self, text: &str) -> bool {
@@ -274,6 +282,8 @@ impl Client {
     }
 
     /// LiveKit's React components in Chromium, reading along; returns once they are in the room.
+    ///
+    /// `LECTERN_SCREENSHOT=FILE.png` keeps what was to be seen at the end.
     pub(crate) fn components(server: &Server, room: &str, identity: &str, name: &str) -> Self {
         let mut command = Command::new("node");
         command
