@@ -24,10 +24,10 @@ lint: ## Formatting, clippy and documentation without a warning; licences and ba
 
 ci: lint test ## What a change must pass
 
-bench: ## What the worker promises, measured (5 minutes and a release build); ROOMS="1 10 50" PARTS="start load" choose
-	scripts/setup bench
+bench: ## What the worker promises, measured (5 minutes and a release build); ROOMS="1 10 50" PARTS="start load" choose, PEER=1 compares
+	scripts/setup bench $(if $(PEER),bench-peer)
 	LECTERN_SERVICES=livekit scripts/with-services cargo bench --locked --bench rooms -- \
-	  $(if $(ROOMS),--rooms "$(ROOMS)") $(if $(PARTS),--parts "$(PARTS)")
+	  $(if $(ROOMS),--rooms "$(ROOMS)") $(if $(PARTS),--parts "$(PARTS)") $(if $(PEER),--peer)
 
 record: ## Ask a live recogniser (WHAT=stt), language model (llm) or both (stt,llm) anew for FIXTURE=fixtures/NAME
 	cargo run --locked -- replay $(FIXTURE) --record $(or $(WHAT),stt) --out target/record

@@ -205,10 +205,11 @@ fn seconds(frames: u64) -> f64 {
 /// How much of a burst is heard before an interim tells of it.
 pub(crate) const INTERIM_MS: u64 = 100;
 const UTTERANCE_END_MS: u64 = 1000;
-const FRAME_MS: u64 = 10;
-const FRAME_SAMPLES: usize = 160;
+/// Short, as it is how late the recogniser is by itself.
+const FRAME_MS: u64 = 5;
+const FRAME_SAMPLES: usize = 80;
 const FRAME_BYTES: usize = 2 * FRAME_SAMPLES;
 const LOUD_RMS: f64 = 900.0;
 /// What may be sent before an utterance, and after it beyond the endpointing: 300 and 200 ms.
-const PRE_ROLL_FRAMES: u64 = 30;
-const HANGOVER_MARGIN_FRAMES: u64 = 20;
+const PRE_ROLL_FRAMES: u64 = 300 / FRAME_MS;
+const HANGOVER_MARGIN_FRAMES: u64 = 200 / FRAME_MS;

@@ -4,6 +4,7 @@
 //! into an interim and a final; the speakers note which captions come back, and when. So loss, doubling and delay are
 //! exact. Speakers, recogniser, server and worker are processes of their own, whose CPU and memory the kernel tells.
 
+mod bench;
 mod children;
 mod ear;
 mod measure;
@@ -26,7 +27,7 @@ use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 use lectern_agent::LiveKit;
 
-use crate::parts::{Bench, Part};
+use crate::{bench::Bench, parts::Part};
 
 /// Measures what Lectern's worker promises. Run it by `make bench`, which starts a LiveKit server for it.
 #[derive(Debug, Parser)]
@@ -41,6 +42,9 @@ struct Args {
         default_value = "start load growth failures end takeover"
     )]
     parts: Vec<Part>,
+    /// Compare with a Python worker too, in the same run.
+    #[arg(long)]
+    peer: bool,
     /// How long CPU and delay are measured in each round of load, in seconds.
     #[arg(long, default_value = "20")]
     seconds: u64,
@@ -76,7 +80,7 @@ async fn bench(args: &Args) -> anyhow::Result<ExitCode> {
     let server: u32 = variable("LIVEKIT_PID")?.parse().context("LIVEKIT_PID")?;
     fs::create_dir_all(&args.out)?;
     let mut bench = Bench::start(livekit()?, server, args.seconds, &args.out).await?;
-    for part in &args.parts {
+    for part in args.parts.iter().chain(args.peer.then_some(&Part::Peer)) {
         eprintln!("{part:?}:");
         bench.run(*part, &args.rooms).await?;
     }

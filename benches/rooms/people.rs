@@ -18,7 +18,7 @@ use tokio::{
 use crate::{
     children::{orders, report},
     measure::now_ms,
-    tone::{BURST_MS, LEAD_MS, PACKET_MS, Packets},
+    tone::{PACKET_MS, Packets, packets_with_sound},
 };
 
 /// What the bench tells the speakers.
@@ -171,28 +171,27 @@ async fn speak(join: &Join, microphone: &NativeAudioSource, packets: &Packets, w
             Wish::Listen => sound = &[],
         }
         let payload = sound.get(step as usize).unwrap_or(&silence);
-        let is_loud = !sound.is_empty() && (BURST_BEGINS..=BURST_ENDS).contains(&step);
+        let loud = packets_with_sound(number);
+        let is_loud = !sound.is_empty() && loud.contains(&step);
         microphone.send_packet(EncodedPacket {
             position,
             payload: Arc::clone(payload),
             level: if is_loud { LOUD } else { SILENT },
         });
-        match step {
-            BURST_BEGINS => began_at = now_ms(),
-            BURST_ENDS if is_loud => report(&Report::Played(Played {
+        if step == *loud.start() {
+            began_at = now_ms();
+        }
+        if is_loud && step == *loud.end() {
+            report(&Report::Played(Played {
                 room: join.room.clone(),
                 number,
                 began_at,
                 ended_at: now_ms(),
-            })),
-            _ => {}
+            }));
         }
     }
 }
 
-/// The packets of a period that hold the burst's first and last sound.
-const BURST_BEGINS: u64 = LEAD_MS / PACKET_MS;
-const BURST_ENDS: u64 = BURST_BEGINS + BURST_MS / PACKET_MS - 1;
 /// Decibels below full scale.
 const LOUD: u8 = 12;
 const SILENT: u8 = 127;

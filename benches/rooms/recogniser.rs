@@ -14,7 +14,7 @@ use futures_util::{
     stream::{SplitSink, SplitStream},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{
     io::AsyncWriteExt,
     net::{TcpListener, TcpStream},
@@ -229,6 +229,15 @@ struct Conversation<'a> {
     answers: mpsc::UnboundedSender<Answer>,
 }
 
+/// Why something is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Occasion {
+    Interim,
+    /// The burst is over, by silence or with the stream.
+    Silence,
+    Finalize,
+}
+
 struct Answer {
     due: Instant,
     message: Message,
@@ -248,12 +257,12 @@ impl Conversation<'_> {
                     }
                 }
                 Message::Text(text) if text.contains("Finalize") => match self.ear.finalize() {
-                    Some(words) => self.results(&words, true, true),
+                    Some(words) => self.results(&words, Occasion::Finalize),
                     None => self.nothing(),
                 },
                 Message::Text(text) if text.contains("CloseStream") => {
                     if let Some(words) = self.ear.finalize() {
-                        self.results(&words, true, false);
+                        self.results(&words, Occasion::Silence);
                     }
                     self.queue(
                         json!({"type": "Metadata", "channels": 1}).to_string().into(),
@@ -269,8 +278,8 @@ impl Conversation<'_> {
 
     fn answer(&self, heard: Heard) {
         match heard {
-            Heard::Interim(words) => self.results(&words, false, false),
-            Heard::Final(words) => self.results(&words, true, false),
+            Heard::Interim(words) => self.results(&words, Occasion::Interim),
+            Heard::Final(words) => self.results(&words, Occasion::Silence),
             Heard::UtteranceEnd(at) => {
                 let message = json!({"type": "UtteranceEnd", "channel": [0, 1], "last_word_end": at});
                 self.queue(message.to_string().into(), None);
@@ -278,43 +287,39 @@ impl Conversation<'_> {
         }
     }
 
-    fn results(&self, words: &Words, is_final: bool, from_finalize: bool) {
+    fn results(&self, words: &Words, occasion: Occasion) {
         let text = match words.number {
             Some(number) => format!("burst {}", word(number, self.connection)),
             None => "noise".to_owned(),
         };
-        let parts: Vec<&str> = text.split(' ').collect();
-        let length = (words.end - words.start) / parts.len() as f64;
-        let spoken = parts.iter().enumerate().map(|(index, part)| {
-            let start = words.start + length * index as f64;
-            json!({"word": part, "punctuated_word": part, "start": start, "end": start + length, "confidence": 0.99})
-        });
-        let (from, until) = words.results;
-        let message = json!({
-            "type": "Results", "channel_index": [0, 1], "start": from, "duration": until - from,
-            "is_final": is_final, "speech_final": is_final && !from_finalize, "from_finalize": from_finalize,
-            "channel": {"alternatives": [{"transcript": text, "confidence": 0.99, "words": spoken.collect::<Vec<_>>()}]},
-        });
         let said = words.number.map(|number| Said {
             connection: self.connection,
             number,
-            is_final,
+            is_final: occasion != Occasion::Interim,
             heard_at: now_ms(),
             said_at: 0.0,
             endpointing_ms: self.endpointing_ms,
         });
-        self.queue(message.to_string().into(), said);
+        let spoken = spoken_words(&text, words.start, words.end);
+        self.queue(self.message(&text, &spoken, words.results, occasion), said);
     }
 
     /// What `Finalize` gets while nothing is being said.
     fn nothing(&mut self) {
-        let (from, until) = self.ear.nothing();
+        let covered = self.ear.nothing();
+        self.queue(self.message("", &[], covered, Occasion::Finalize), None);
+    }
+
+    fn message(&self, text: &str, words: &[Value], (from, until): (f64, f64), occasion: Occasion) -> Message {
+        let request = format!("bench-{}", self.connection);
         let message = json!({
             "type": "Results", "channel_index": [0, 1], "start": from, "duration": until - from,
-            "is_final": true, "speech_final": false, "from_finalize": true,
-            "channel": {"alternatives": [{"transcript": "", "confidence": 0.0, "words": []}]},
+            "is_final": occasion != Occasion::Interim, "speech_final": occasion == Occasion::Silence,
+            "from_finalize": occasion == Occasion::Finalize,
+            "channel": {"alternatives": [{"transcript": text, "confidence": 0.99, "words": words}]},
+            "metadata": {"request_id": request, "model_uuid": request, "model_info": {"name": "bench"}},
         });
-        self.queue(message.to_string().into(), None);
+        message.to_string().into()
     }
 
     fn queue(&self, message: Message, said: Option<Said>) {
@@ -323,6 +328,16 @@ impl Conversation<'_> {
         // Nobody takes it when the connection is over, which is noticed elsewhere.
         self.answers.send(Answer { due, message, said }).ok();
     }
+}
+
+fn spoken_words(text: &str, start: f64, end: f64) -> Vec<Value> {
+    let parts: Vec<&str> = text.split(' ').collect();
+    let length = (end - start) / parts.len() as f64;
+    let timed = parts.iter().enumerate().map(|(index, part)| {
+        let start = start + length * index as f64;
+        json!({"word": part, "punctuated_word": part, "start": start, "end": start + length, "confidence": 0.99})
+    });
+    timed.collect()
 }
 
 /// Says what is due, until nothing more will come or the other side is gone.

@@ -11,8 +11,6 @@ use opus::{Application, Bitrate, Channels, Encoder};
 pub(crate) const BURST_MS: u64 = 200;
 /// What a packet of Opus holds.
 pub(crate) const PACKET_MS: u64 = 20;
-/// Silence before the burst in [`Packets::of`].
-pub(crate) const LEAD_MS: u64 = 100;
 
 /// Encoded bursts. Every publisher plays the same ones, so that each is encoded once.
 pub(crate) struct Packets {
@@ -35,16 +33,27 @@ impl Packets {
         Arc::clone(&self.silence)
     }
 
-    /// A burst between [`LEAD_MS`] of silence and as much as it takes to fade in the codec.
+    /// A burst between a little silence and as much as it takes to fade in the codec.
     pub(crate) fn of(&self, number: u8) -> &[Arc<[u8]>] {
         self.numbers[usize::from(number)].get_or_init(|| {
             let millis = |millis: u64| SPEAKER_HZ / 1000 * millis as usize;
-            let mut samples = vec![0; millis(LEAD_MS) - CODEC_DELAY_SAMPLES];
+            let mut samples = vec![0; millis(lead_ms(number)) - CODEC_DELAY_SAMPLES];
             samples.extend(burst(number));
-            samples.resize(millis(LEAD_MS + BURST_MS + FADE_MS), 0);
+            samples.resize(millis(TOTAL_MS), 0);
             encode(&samples)
         })
     }
+}
+
+/// The packets of [`Packets::of`] that hold a burst's first and last sound.
+pub(crate) fn packets_with_sound(number: u8) -> std::ops::RangeInclusive<u64> {
+    let lead = lead_ms(number);
+    lead / PACKET_MS..=(lead + BURST_MS - 1) / PACKET_MS
+}
+
+/// Nobody speaks in step with packets: each number has a place of its own between their borders.
+fn lead_ms(number: u8) -> u64 {
+    100 + u64::from(number) % PACKET_MS
 }
 
 /// The number that a burst of 16 kHz samples stands for, if it is one of ours.
@@ -111,6 +120,7 @@ const SPEAKER_HZ: usize = 48_000;
 const LISTENER_HZ: f64 = 16_000.0;
 const AMPLITUDE: f64 = 6_000.0;
 const EDGE_SECONDS: f64 = 0.004;
-const FADE_MS: u64 = 200;
+/// With what comes before and after.
+const TOTAL_MS: u64 = 500;
 /// What the encoder looks ahead at 48 kHz: sound comes out this much later than it went in.
 const CODEC_DELAY_SAMPLES: usize = 312;

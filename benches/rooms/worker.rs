@@ -55,14 +55,22 @@ impl Worker {
         let mut command = Command::new(LECTERN);
         command
             .arg("agent")
-            // Settings of whoever runs the bench are none of the worker's.
+            // Settings of whoever runs the bench are none of ours.
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("DEEPGRAM_URL", format!("http://127.0.0.1:{}", surroundings.port))
             .env("LECTERN_DATA", folder)
             .env("LECTERN_LOG_FORMAT", "json")
             // Deploys hand their rooms over soon; what a room's end takes is not touched by it.
             .env("LECTERN_DRAIN_SECONDS", "1");
+        Self::start(command, surroundings)
+    }
+
+    /// The Python worker of benches/peer.py.
+    pub(crate) fn peer(surroundings: &Surroundings) -> anyhow::Result<Self> {
+        let python = std::env::var_os("LECTERN_PEER_PYTHON");
+        let python = python.context("LECTERN_PEER_PYTHON is not set: run `make bench PEER=1`")?;
+        let mut command = Command::new(python);
+        command.arg(PEER).arg("start");
         Self::start(command, surroundings)
     }
 
@@ -79,6 +87,7 @@ impl Worker {
                 "LIVEKIT_API_SECRET",
                 surroundings.livekit.api_secret.expose_secret(),
             )
+            .env("DEEPGRAM_URL", format!("http://127.0.0.1:{}", surroundings.port))
             .env("DEEPGRAM_API_KEY", "bench")
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
@@ -104,7 +113,7 @@ impl Worker {
             .wait_for("the worker to be registered", PATIENCE, |lines| {
                 lines
                     .iter()
-                    .find(|line| line.message.contains("registered"))
+                    .find(|line| line.message.starts_with("registered w"))
                     .map(|line| line.at)
             });
         registered.await
@@ -140,7 +149,10 @@ impl LogLine {
             .map(|at| at.unix_timestamp_nanos() as f64 / 1e6);
         Self {
             at: at.unwrap_or_else(now_ms),
-            message: text(&fields["message"]).unwrap_or_else(|| line.to_owned()),
+            // The Python framework's fields are at the top.
+            message: text(&fields["message"])
+                .or_else(|| text(&json["message"]))
+                .unwrap_or_default(),
             room: text(&fields["room.name"]),
             // A number of 128 bits is text there.
             duration_ms: fields["duration_ms"].as_str().and_then(|text| text.parse().ok()),
@@ -150,4 +162,5 @@ impl LogLine {
 
 /// The binary that this bench was built with.
 pub(crate) const LECTERN: &str = env!("CARGO_BIN_EXE_lectern");
+const PEER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peer.py");
 const PATIENCE: Duration = Duration::from_secs(60);

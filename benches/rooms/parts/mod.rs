@@ -1,0 +1,46 @@
+//! What is measured, part by part.
+
+mod end;
+mod failures;
+mod growth;
+mod load;
+mod peer;
+mod start;
+mod takeover;
+
+use clap::ValueEnum;
+
+use crate::bench::Bench;
+
+/// A part of the bench.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    /// Start-up, idle memory, and a room that was there first.
+    Start,
+    /// Rooms at once: loss, delay, CPU, memory.
+    Load,
+    /// Rooms that come and go: memory that stays.
+    Growth,
+    /// A recogniser that fails.
+    Failures,
+    /// A room deleted in the middle of a word.
+    End,
+    /// A worker that crashes, and one that is replaced.
+    Takeover,
+    /// A Python worker beside ours (scripts/setup bench-peer).
+    Peer,
+}
+
+impl Bench {
+    pub(crate) async fn run(&mut self, part: Part, loads: &[usize]) -> anyhow::Result<()> {
+        match part {
+            Part::Start => self.starts().await,
+            Part::Load => self.loads(loads).await,
+            Part::Growth => self.growth().await,
+            Part::Failures => self.failures().await,
+            Part::End => self.ends().await,
+            Part::Takeover => self.takeover().await,
+            Part::Peer => self.peer().await,
+        }
+    }
+}
