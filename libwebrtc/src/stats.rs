@@ -230,7 +230,8 @@ pub mod dictionaries {
         pub bytes_received: u64,
         /// Packets that came too late or twice.
         pub packets_discarded: u64,
-        /// Lost packets that others told of: by redundancy (RFC 2198) or by forward error correction within Opus.
+        /// Packets that were lost, or overtaken, and that others told of: by redundancy (RFC 2198) or by forward error
+        /// correction within Opus.
         pub fec_packets_received: u64,
         /// Samples handed out, at the rate that was asked for.
         pub total_samples_received: u64,

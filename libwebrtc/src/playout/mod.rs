@@ -58,7 +58,7 @@ pub(crate) struct Figures {
     pub(crate) samples_silent: u64,
     /// How often something began to be made up.
     pub(crate) concealments: u64,
-    /// Lost packets whose audio others carried.
+    /// Packets that were lost, or overtaken, and whose audio others carried.
     pub(crate) packets_recovered: u64,
     /// Packets that came too late or twice.
     pub(crate) packets_discarded: u64,
