@@ -31,6 +31,7 @@ pub mod internals;
 mod network;
 mod playout;
 mod red;
+mod resample;
 mod sdp;
 mod sending;
 

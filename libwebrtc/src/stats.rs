@@ -233,7 +233,7 @@ pub mod dictionaries {
         /// Packets that were lost, or overtaken, and that others told of: by redundancy (RFC 2198) or by forward error
         /// correction within Opus.
         pub fec_packets_received: u64,
-        /// Samples handed out, at the rate that was asked for.
+        /// Samples handed out, at the rate they are decoded to.
         pub total_samples_received: u64,
         /// Of these, how many were made up for lost packets or silence.
         pub concealed_samples: u64,

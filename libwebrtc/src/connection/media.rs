@@ -10,14 +10,17 @@ use str0m::{
     rtp::{ExtensionValues, RtpPacket, RtpWrite},
 };
 
-use super::{core::Core, transceiver::Transceiver};
+use super::{
+    core::Core,
+    transceiver::{Inbound, Transceiver},
+};
 use crate::{
     MediaType,
-    audio_track::{Origin, RtcAudioTrack},
+    audio_track::Origin,
     media_stream_track::MediaStreamTrack,
     playout::Packet,
-    sdp::Section,
-    sending::{Encoding, Sending},
+    sdp::{Numbers, Section},
+    sending::{BITRATE, Encoding, Sending},
 };
 
 /// A section that sends.
@@ -47,6 +50,17 @@ impl Wishes {
                 .opus_parameter("maxaveragebitrate")
                 .and_then(|bitrate| bitrate.parse().ok()),
         }
+    }
+
+    /// How to encode what the application wants sent at a bitrate, if it chose one, and the number of such packets.
+    fn encoding(self, bitrate: Option<u64>, numbers: Numbers) -> (u8, Encoding) {
+        let red = numbers.red.filter(|_| self.redundancy);
+        let encoding = Encoding {
+            bitrate: bitrate.unwrap_or(BITRATE).min(self.bitrate.unwrap_or(u64::MAX)),
+            has_dtx: self.dtx,
+            wrapped_as: red.map(|_| numbers.opus),
+        };
+        (red.unwrap_or(numbers.opus), encoding)
     }
 }
 
@@ -124,7 +138,6 @@ impl Core {
         let Some(session) = self.session.as_mut().filter(|session| session.is_encrypted) else {
             return deadline;
         };
-        let numbers = session.numbers;
         let mut has_sent = false;
         for outgoing in &mut self.outgoing {
             let Some(wish) = outgoing.transceiver.wish() else {
@@ -134,14 +147,7 @@ impl Core {
             let Origin::Source(source) = wish.track.origin() else {
                 continue;
             };
-            let wishes = outgoing.wishes;
-            let encoding = Encoding {
-                bitrate: wish.bitrate.into_iter().chain(wishes.bitrate).min(),
-                has_dtx: wishes.dtx,
-                wrapped_as: numbers.red.filter(|_| wishes.redundancy).map(|_| numbers.opus),
-            };
-            let number = numbers.red.filter(|_| wishes.redundancy).unwrap_or(numbers.opus);
-            let bitrate = encoding.bits_per_second();
+            let (number, encoding) = outgoing.wishes.encoding(wish.bitrate, session.numbers);
             let mut api = session.rtc.direct_api();
             let transceiver = &outgoing.transceiver;
             let next = outgoing
@@ -168,7 +174,7 @@ impl Core {
                     transceiver.count_outbound(|outbound| {
                         outbound.packets += 1;
                         outbound.bytes += packet.payload.len() as u64;
-                        outbound.bitrate = bitrate;
+                        outbound.bitrate = encoding.bitrate;
                     });
                     has_sent = true;
                 });
@@ -184,61 +190,46 @@ impl Core {
 
     /// Takes a packet of audio.
     pub(super) fn handle_packet(&mut self, now: Instant, packet: RtpPacket) {
-        let Some(session) = &mut self.session else {
+        let Some(owner) = self.owner(&packet) else {
             return;
         };
         let ssrc = *packet.header.ssrc;
-        let owner = session.routes.owner(ssrc).cloned().or_else(|| {
-            // Their description did not name the source; the packet names its section.
-            let mid = packet.header.ext_vals.mid?;
-            let owner = self
-                .transceivers
-                .iter()
-                .find(|transceiver| transceiver.has_mid(&mid))?;
-            session.routes.adopt(owner, ssrc).then(|| owner.clone())
-        });
-        let Some(owner) = owner else {
+        let sequence = *packet.seq_no;
+        let passed = now - self.began;
+        let Some(track) = owner.count_inbound(ssrc, sequence, |inbound| inbound.count(&packet, passed))
+        else {
             return;
         };
-        let is_redundant = session.numbers.red == Some(*packet.header.payload_type);
-        let sequence = *packet.seq_no;
-        let timestamp = packet.time.numer();
-        let payload_bytes = packet.payload.len() as u64;
-        let audio_level = packet.header.ext_vals.audio_level;
-        let track = owner.count_inbound(ssrc, sequence, |inbound| {
-            inbound.ssrc = ssrc;
-            inbound.packets += 1;
-            inbound.bytes += payload_bytes;
-            inbound.first_sequence = Some(
-                inbound
-                    .first_sequence
-                    .map_or(sequence, |first| first.min(sequence)),
-            );
-            inbound.highest_sequence = inbound.highest_sequence.max(sequence);
-            inbound.last_packet_us = unix_time_us();
-            inbound.level = audio_level;
-            // RFC 3550, 6.4.1: the spread of transit times, smoothed.
-            let transit = (now - self.began).as_secs_f64() - timestamp as f64 / 48_000.0;
-            if let Some(last) = inbound.transit.replace(transit) {
-                inbound.jitter += ((transit - last).abs() - inbound.jitter) / 16.0;
-            }
-        });
-        if let Some(sinks) = track.as_ref().and_then(RtcAudioTrack::sinks) {
-            let packet = Packet {
-                ssrc,
-                sequence,
-                timestamp,
-                payload: packet.payload,
-                is_redundant,
-                #[cfg(any(test, feature = "opus-packets"))]
-                loudness: audio_level.map(|level| crate::audio_stream::packets::Loudness {
-                    // Kept as decibels from full scale: zero or less.
-                    decibels_below: level.unsigned_abs().min(127),
-                    is_voice: packet.header.ext_vals.voice_activity,
-                }),
-            };
-            sinks.push(now, &packet, track.as_ref().is_some_and(RtcAudioTrack::enabled));
+        let Some(sinks) = track.sinks() else {
+            return;
+        };
+        let red = self.session.as_ref().and_then(|session| session.numbers.red);
+        let packet = Packet {
+            ssrc,
+            sequence,
+            timestamp: packet.time.numer(),
+            is_redundant: red == Some(*packet.header.payload_type),
+            #[cfg(any(test, feature = "opus-packets"))]
+            loudness: loudness(&packet.header.ext_vals),
+            payload: packet.payload,
+        };
+        sinks.push(now, &packet, track.enabled());
+    }
+
+    /// The section that a packet belongs to.
+    fn owner(&mut self, packet: &RtpPacket) -> Option<Arc<Transceiver>> {
+        let routes = &mut self.session.as_mut()?.routes;
+        let ssrc = *packet.header.ssrc;
+        if let Some(owner) = routes.owner(ssrc) {
+            return Some(owner.clone());
         }
+        // Their description did not name the source; the packet names its section.
+        let mid = packet.header.ext_vals.mid?;
+        let owner = self
+            .transceivers
+            .iter()
+            .find(|transceiver| transceiver.has_mid(&mid))?;
+        routes.adopt(owner, ssrc).then(|| owner.clone())
     }
 
     /// Hands out what became due with time alone, and says when more will be.
@@ -260,6 +251,36 @@ impl Core {
     }
 }
 
+impl Inbound {
+    /// Counts a packet that came so long after the connection began.
+    fn count(&mut self, packet: &RtpPacket, passed: Duration) {
+        let sequence = *packet.seq_no;
+        let first = self.first_sequence.map_or(sequence, |first| first.min(sequence));
+        self.ssrc = *packet.header.ssrc;
+        self.packets += 1;
+        self.bytes += packet.payload.len() as u64;
+        self.first_sequence = Some(first);
+        self.highest_sequence = self.highest_sequence.max(sequence);
+        self.last_packet_us = unix_time_us();
+        self.level = packet.header.ext_vals.audio_level;
+        // RFC 3550, 6.4.1: the spread of transit times, smoothed.
+        let transit = passed.as_secs_f64() - packet.time.numer() as f64 / 48_000.0;
+        if let Some(last) = self.transit.replace(transit) {
+            self.jitter += ((transit - last).abs() - self.jitter) / 16.0;
+        }
+    }
+}
+
+#[cfg(any(test, feature = "opus-packets"))]
+fn loudness(extensions: &ExtensionValues) -> Option<crate::audio_stream::packets::Loudness> {
+    // Kept as decibels from full scale: zero or less.
+    let level = extensions.audio_level?;
+    Some(crate::audio_stream::packets::Loudness {
+        decibels_below: level.unsigned_abs().min(127),
+        is_voice: extensions.voice_activity,
+    })
+}
+
 pub(super) fn unix_time_us() -> i64 {
     let since_1970 = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
@@ -269,3 +290,40 @@ pub(super) fn unix_time_us() -> i64 {
 
 /// Below full scale by less than this many decibels, a packet counts as speech.
 const VOICE_LEVEL_MAX: u8 = 55;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sdp::{OUR_NUMBERS, Sdp};
+
+    fn wishes(formats: &str, parameters: &str) -> Wishes {
+        let text = format!(
+            "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF {formats}\r\na=mid:0\r\na=rtpmap:63 red/48000/2\r\n\
+             a=rtpmap:111 opus/48000/2\r\na=fmtp:111 useinbandfec=1{parameters}\r\n"
+        );
+        let sdp = Sdp::parse(&text).expect("the description is well-formed");
+        Wishes::of(sdp.section("0").expect("there is a section 0"))
+    }
+
+    #[test]
+    fn audio_is_encoded_as_both_sides_wish() {
+        let plain = wishes("111 63", "");
+        let (number, encoding) = plain.encoding(None, OUR_NUMBERS);
+        assert_eq!((number, encoding.bitrate), (111, BITRATE));
+        assert_eq!((encoding.has_dtx, encoding.wrapped_as), (false, None));
+
+        let redundant = wishes("63 111", ";usedtx=1;maxaveragebitrate=20000");
+        let (number, encoding) = redundant.encoding(Some(64_000), OUR_NUMBERS);
+        assert_eq!((number, encoding.bitrate), (63, 20_000));
+        assert_eq!((encoding.has_dtx, encoding.wrapped_as), (true, Some(111)));
+        assert_eq!(redundant.encoding(Some(12_000), OUR_NUMBERS).1.bitrate, 12_000);
+        assert_eq!(redundant.encoding(None, OUR_NUMBERS).1.bitrate, 20_000);
+
+        // Redundancy that only one side has a number for is none.
+        let without_red = Numbers {
+            red: None,
+            ..OUR_NUMBERS
+        };
+        assert_eq!(redundant.encoding(None, without_red).0, 111);
+    }
+}

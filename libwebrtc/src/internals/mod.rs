@@ -48,7 +48,7 @@ impl Speaking {
             feed: Arc::new(Feed::new(sample_rate, 1, QUEUE_MS)),
             sending: Sending::new(Arc::new(Notify::new())),
             encoding: Encoding {
-                bitrate: Some(bitrate),
+                bitrate,
                 has_dtx: false,
                 wrapped_as: (redundancy == Redundancy::Red).then_some(OPUS),
             },
@@ -92,7 +92,7 @@ pub struct Heard {
 /// Speaks mono samples of 16 kHz at 32 kbit/s, sends them through a way, and listens until a second after the end.
 pub fn hear_through(way: Way, seed: u64, redundancy: Redundancy, speech: &[i16]) -> Heard {
     let start = Instant::now();
-    let mut speaking = Speaking::new(SPEECH_HZ as u32, 32_000, redundancy);
+    let mut speaking = Speaking::new(SPEECH_HZ, 32_000, redundancy);
     let mut hearing = Hearing::new(SPEECH_HZ, start).expect("Opus is decoded to 16 kHz mono");
     let mut relay = Relay::new(way, seed);
     let mut samples = Vec::with_capacity(speech.len());
@@ -125,8 +125,8 @@ pub struct Hearing {
 }
 
 impl Hearing {
-    /// A listener to mono samples of a rate in Hz, from now on.
-    pub fn new(sample_rate: i32, now: Instant) -> Result<Self, RtcError> {
+    /// A listener to mono samples of a rate that Opus knows, in Hz, from now on.
+    pub fn new(sample_rate: u32, now: Instant) -> Result<Self, RtcError> {
         let chain = Chain::new(sample_rate, 1, now)?;
         Ok(Self { chain })
     }
@@ -146,7 +146,7 @@ impl Hearing {
 }
 
 /// The rate of recorded speech.
-const SPEECH_HZ: i32 = 16_000;
+const SPEECH_HZ: u32 = 16_000;
 
 /// How much may wait to be encoded, in ms.
 const QUEUE_MS: u32 = 1000;

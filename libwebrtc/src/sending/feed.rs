@@ -1,12 +1,16 @@
 //! Samples that wait to be encoded.
 
-use std::{collections::VecDeque, ops::RangeInclusive, sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::resample::Resampler;
-use crate::{RtcError, audio_frame::AudioFrame, audio_source::native::EncodedPacket};
+use crate::{
+    RtcError,
+    audio_frame::AudioFrame,
+    audio_source::native::EncodedPacket,
+    resample::{self, Resampler},
+};
 
 /// The buffer between whoever captures and the connection that sends.
 pub(crate) struct Feed {
@@ -40,7 +44,7 @@ impl Feed {
         } else {
             queue_size_ms.max(QUEUE_MS_MIN)
         };
-        let opus_rate = opus_rate(sample_rate);
+        let opus_rate = resample::opus_rate(sample_rate);
         let room = u64::from(opus_rate) * u64::from(channels) * u64::from(wanted_ms) / 1000;
         Self {
             sample_rate,
@@ -170,15 +174,7 @@ impl Feed {
                 frame.sample_rate, frame.num_channels, self.sample_rate, self.channels
             )));
         }
-        if !RATES_HZ.contains(&self.sample_rate) || !(1..=2).contains(&self.channels) {
-            return Err(RtcError::unsupported(format!(
-                "audio of {} to {} Hz and one or two channels can be sent, not {} Hz and {}",
-                RATES_HZ.start(),
-                RATES_HZ.end(),
-                self.sample_rate,
-                self.channels
-            )));
-        }
+        resample::check(self.sample_rate, self.channels)?;
         if !frame.data.len().is_multiple_of(self.channels as usize) {
             return Err(RtcError::invalid_state(
                 "a frame whose channels are not of one length",
@@ -229,18 +225,6 @@ impl Feed {
         }
         Ok(count)
     }
-}
-
-/// The rates Opus knows, in Hz.
-pub(crate) const OPUS_RATES_HZ: [u32; 5] = [8_000, 12_000, 16_000, 24_000, 48_000];
-
-/// The rates that sources may have, in Hz.
-const RATES_HZ: RangeInclusive<u32> = 8_000..=192_000;
-
-/// The rate that audio of a rate is encoded at: the next one that Opus knows, or its highest.
-fn opus_rate(sample_rate: u32) -> u32 {
-    let next = OPUS_RATES_HZ.into_iter().find(|rate| *rate >= sample_rate);
-    next.unwrap_or(48_000)
 }
 
 /// What a source without a queue may have waiting.

@@ -9,7 +9,6 @@ use opus::{Application, Bitrate, Channels, Encoder};
 use tokio::sync::Notify;
 
 pub(crate) mod feed;
-mod resample;
 
 use self::feed::Feed;
 use crate::red::{self, Block};
@@ -17,20 +16,12 @@ use crate::red::{self, Block};
 /// How a track is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Encoding {
-    /// Bits per second, if somebody chose.
-    pub(crate) bitrate: Option<u64>,
+    /// Bits per second that are aimed at.
+    pub(crate) bitrate: u64,
     /// Whether silence is left out.
     pub(crate) has_dtx: bool,
     /// Under which number, if at all, a packet carries the one before it.
     pub(crate) wrapped_as: Option<u8>,
-}
-
-impl Encoding {
-    /// What is aimed at.
-    pub(crate) fn bits_per_second(&self) -> u64 {
-        let (least, most) = BITRATE_RANGE;
-        self.bitrate.unwrap_or(BITRATE).clamp(least, most)
-    }
 }
 
 /// A packet to send.
@@ -339,7 +330,8 @@ impl TrackEncoder {
 
     fn set(&mut self, encoding: Encoding) {
         self.encoding = encoding;
-        let bitrate = i32::try_from(encoding.bits_per_second()).unwrap_or(i32::MAX);
+        let (least, most) = BITRATE_RANGE;
+        let bitrate = i32::try_from(encoding.bitrate).map_or(most, |bitrate| bitrate.clamp(least, most));
         let set = self
             .encoder
             .set_bitrate(Bitrate::Bits(bitrate))
@@ -378,10 +370,10 @@ const MISSED_MAX: u32 = 5;
 const PAYLOAD_BYTES_MAX: usize = 1275;
 
 /// Bits per second, if nobody chose.
-const BITRATE: u64 = 32_000;
+pub(crate) const BITRATE: u64 = 32_000;
 
 /// What Opus can do, in bits per second.
-const BITRATE_RANGE: (u64, u64) = (6_000, 510_000);
+const BITRATE_RANGE: (i32, i32) = (6_000, 510_000);
 
 /// How hard the encoder tries, of 10. Below 7 it does not look at the signal well enough to tell a steady sound from
 /// silence, which DTX would then leave out.
@@ -399,7 +391,7 @@ mod tests {
     use crate::{audio_frame::AudioFrame, audio_source::native::EncodedPacket};
 
     const PLAIN: Encoding = Encoding {
-        bitrate: None,
+        bitrate: BITRATE,
         has_dtx: false,
         wrapped_as: None,
     };

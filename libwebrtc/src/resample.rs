@@ -1,12 +1,14 @@
-//! From any rate to one that Opus knows.
+//! Between any rate and those that Opus knows.
 //!
 //! A windowed sinc, tabulated at a number of places between two samples and interpolated between these. Which samples an
 //! output lies between is counted in whole numbers, so that hours of it drift by nothing.
 
-use std::f64::consts::PI;
+use std::{f64::consts::PI, ops::RangeInclusive};
+
+use crate::RtcError;
 
 /// The way from one rate to another.
-pub(super) struct Resampler {
+pub(crate) struct Resampler {
     from: u64,
     to: u64,
     channels: usize,
@@ -21,7 +23,7 @@ pub(super) struct Resampler {
 }
 
 impl Resampler {
-    pub(super) fn new(from: u32, to: u32, channels: usize) -> Self {
+    pub(crate) fn new(from: u32, to: u32, channels: usize) -> Self {
         // What the slower of the two rates cannot carry must not pass, or it would come out as another tone.
         let stretch = (f64::from(from) / f64::from(to)).max(1.0);
         let taps = (TAPS as f64 * stretch / 2.0).ceil() as usize * 2;
@@ -38,13 +40,13 @@ impl Resampler {
     }
 
     /// How many samples may come in so that at most so many come out; both of all channels.
-    pub(super) fn fitting(&self, room: usize) -> usize {
+    pub(crate) fn fitting(&self, room: usize) -> usize {
         let outputs = (room / self.channels).saturating_sub(1) as u64;
         (outputs * self.from / self.to) as usize * self.channels
     }
 
     /// Takes samples, and hands out those that can be made by now.
-    pub(super) fn push(&mut self, samples: &[i16], mut hand_out: impl FnMut(i16)) {
+    pub(crate) fn push(&mut self, samples: &[i16], mut hand_out: impl FnMut(i16)) {
         self.history
             .extend(samples.iter().map(|sample| f32::from(*sample)));
         loop {
@@ -79,6 +81,24 @@ impl Resampler {
     }
 }
 
+/// Refuses audio that has no counterpart in Opus.
+pub(crate) fn check(sample_rate: u32, channels: u32) -> Result<(), RtcError> {
+    if RATES_HZ.contains(&sample_rate) && (1..=2).contains(&channels) {
+        return Ok(());
+    }
+    Err(RtcError::unsupported(format!(
+        "audio has {} to {} Hz and one or two channels here, not {sample_rate} Hz and {channels}",
+        RATES_HZ.start(),
+        RATES_HZ.end()
+    )))
+}
+
+/// The rate that goes with one in Opus: the next that it knows, or its highest.
+pub(crate) fn opus_rate(sample_rate: u32) -> u32 {
+    let next = OPUS_RATES_HZ.into_iter().find(|rate| *rate >= sample_rate);
+    next.unwrap_or(48_000)
+}
+
 /// For each place between two samples (and the next one, to interpolate towards) the weights of the samples around it.
 fn weights(taps: usize, pass: f64) -> Vec<f32> {
     let half = taps as f64 / 2.0;
@@ -108,6 +128,12 @@ fn weight(distance: f64, half: f64, pass: f64) -> f64 {
     let turn = PI * distance / half;
     sinc * (0.42 + 0.5 * turn.cos() + 0.08 * (2.0 * turn).cos())
 }
+
+/// The rates that audio may have outside of Opus, in Hz.
+const RATES_HZ: RangeInclusive<u32> = 8_000..=192_000;
+
+/// The rates Opus knows, in Hz.
+const OPUS_RATES_HZ: [u32; 5] = [8_000, 12_000, 16_000, 24_000, 48_000];
 
 /// How many samples an output is made of, where the rate goes up.
 const TAPS: usize = 48;
