@@ -161,13 +161,13 @@ impl Chain {
     /// Hands out what became due with time alone.
     pub(crate) fn poll(&mut self, now: Instant, hear: &mut impl FnMut(AudioFrame<'static>)) {
         self.run(now, hear);
-        let silence = self.timeline.silence_due(now);
-        if silence > 0 && self.order.is_empty() {
+        if self.order.is_empty() {
+            let silence = self.timeline.silence_due(now);
             self.silence(silence, hear);
         }
     }
 
-    /// When to poll next.
+    /// When to poll next, at the latest.
     pub(crate) fn deadline(&self) -> Instant {
         match self.order.deadline() {
             Some(deadline) => deadline,

@@ -19,6 +19,8 @@ pub(super) struct Timeline {
     anchor: Option<(u64, i64)>,
     // The newest tick that was heard of.
     newest: Option<u64>,
+    // How much silence was handed out since anything came.
+    quiet: u64,
 }
 
 impl Timeline {
@@ -30,6 +32,7 @@ impl Timeline {
             handed_out: 0,
             anchor: None,
             newest: None,
+            quiet: 0,
         }
     }
 
@@ -54,6 +57,7 @@ impl Timeline {
     /// Notes when a packet came.
     pub(super) fn arrived(&mut self, at: Instant, tick: u64) {
         self.newest = self.newest.max(Some(tick));
+        self.quiet = 0;
         let now = i64::try_from(self.time(at)).unwrap_or(i64::MAX);
         let place = self.place(tick);
         if self.anchor.is_none() || place > now {
@@ -67,20 +71,32 @@ impl Timeline {
         place.saturating_sub(self.handed_out)
     }
 
-    /// How much silence should be handed out by now.
-    pub(super) fn silence_due(&self, now: Instant) -> u64 {
-        let step = self.in_samples(SILENCE_STEP);
-        let behind = (self.time(now) + 1).saturating_sub(self.in_samples(SILENCE_AFTER) + self.handed_out);
-        match behind < step {
-            true => 0,
-            false => behind / (self.rate / 100) * (self.rate / 100),
+    /// How much silence should be handed out by now, whole frames of it. Whoever is awake anyway is given it from half a
+    /// step on, so that tracks that are silent together are so at one time.
+    pub(super) fn silence_due(&mut self, now: Instant) -> u64 {
+        let behind = self
+            .time(now)
+            .saturating_sub(self.in_samples(SILENCE_AFTER) + self.handed_out);
+        if behind < self.in_samples(self.step() / 2) {
+            return 0;
         }
+        let frame = self.rate / 100;
+        let due = behind / frame * frame;
+        self.quiet += due;
+        due
     }
 
-    /// When the next silence is due.
+    /// When the next silence is due at the latest.
     pub(super) fn deadline(&self) -> Instant {
         let seconds = self.handed_out as f64 / self.rate as f64;
-        self.began + Duration::from_secs_f64(seconds) + SILENCE_AFTER + SILENCE_STEP
+        self.began + Duration::from_secs_f64(seconds) + SILENCE_AFTER + self.step()
+    }
+
+    fn step(&self) -> Duration {
+        match self.quiet < self.in_samples(PAUSE) {
+            true => SILENCE_STEP,
+            false => QUIET_STEP,
+        }
     }
 
     /// Forgets the timestamps: the next packet stands for now. Gives the silence up to now.
@@ -122,3 +138,9 @@ const SILENCE_AFTER: Duration = Duration::from_millis(100);
 
 /// How much silence is handed out at once: often enough for whoever listens for a pause, seldom enough to be cheap.
 const SILENCE_STEP: Duration = Duration::from_millis(50);
+
+/// The same where nobody spoke for longer than any pause: most of a room's microphones are muted most of the time.
+const QUIET_STEP: Duration = Duration::from_millis(250);
+
+/// The longest pause that anybody listens for.
+const PAUSE: Duration = Duration::from_secs(3);
