@@ -35,6 +35,11 @@ impl SttSettings {
             catch_up_rate: DEEPGRAM_CATCH_UP_RATE,
         }
     }
+
+    /// The language that is asked for, if it is one: what is heard is in it unless the recogniser says otherwise.
+    pub(crate) fn one_language(&self) -> Option<&str> {
+        self.language.as_deref().filter(|language| *language != "multi")
+    }
 }
 
 /// What Deepgram takes of audio that had to wait, as a multiple of real time.
@@ -168,6 +173,17 @@ mod tests {
             model_improvement: ModelImprovement::OptOut,
             catch_up_rate: 1.25,
         }
+    }
+
+    #[test]
+    fn several_languages_are_not_one() {
+        let asked = |language: Option<&str>| SttSettings {
+            language: language.map(str::to_owned),
+            ..settings()
+        };
+        assert_eq!(asked(Some("pt-BR")).one_language(), Some("pt-BR"));
+        assert_eq!(asked(Some("multi")).one_language(), None);
+        assert_eq!(asked(None).one_language(), None);
     }
 
     #[test]

@@ -305,7 +305,7 @@ impl Session {
         let tail = samples_in(self.tail());
         let Link::Open(open) = &mut self.link else { return };
         let mut settled = open.timeline.stream_at(results.start + results.duration);
-        let speech = heard(&open.timeline, &results);
+        let speech = heard(&open.timeline, &results, self.settings.one_language());
         open.answered_until = open.answered_until.max(settled);
         if results.is_final {
             if results.from_finalize {
@@ -589,7 +589,7 @@ impl Retry {
     }
 }
 
-fn heard(timeline: &Timeline, results: &Results) -> Speech {
+fn heard(timeline: &Timeline, results: &Results, asked: Option<&str>) -> Speech {
     let time = |seconds, edge| MediaTime::from_millis(timeline.meeting_at(seconds, edge) / SAMPLES_PER_MS);
     let fallback = codec::Alternative::default();
     let best = results.channel.alternatives.first().unwrap_or(&fallback);
@@ -620,7 +620,8 @@ fn heard(timeline: &Timeline, results: &Results) -> Speech {
         .languages
         .first()
         .or(results.channel.detected_language.as_ref())
-        .cloned();
+        .cloned()
+        .or_else(|| asked.map(str::to_owned));
     Speech {
         start,
         end,
