@@ -19,8 +19,15 @@ mod server;
 mod stages;
 mod stt;
 mod summary;
+#[cfg(test)]
+#[path = "../tests/support/config.rs"]
+mod test_config;
 mod tls;
 mod worker;
+
+// What tests of the crate share with tests on its outside names it as these do.
+#[cfg(test)]
+extern crate self as lectern_agent;
 
 use lectern_storage::{Database, Objects, Writer};
 use tokio::sync::{Notify, watch};

@@ -363,17 +363,16 @@ fn after(now: UnixMillis, duration: Duration) -> UnixMillis {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+    use std::{fs, os::unix::fs::PermissionsExt};
 
     use lectern_pipelines::{
         MediaTime, Participant, ParticipantIdentity, RoomName, RoomSid, Segment, SegmentId, TrackSid,
     };
     use lectern_storage::{Database, DatabaseConfig, MeetingOverview, Objects, ObjectsConfig, Writer};
-    use secrecy::SecretString;
     use tempfile::TempDir;
 
     use super::*;
-    use crate::{CaptionForms, Config, LiveKit, ScreenShareAudio, Stt, Visibility};
+    use crate::test_config;
 
     /// A renderer that notes each run in the file `runs`, and fails while there is a file `broken`.
     const RENDERER: &str = "cat > /dev/null\ncd \"$(dirname \"$0\")\"\necho run >> runs\n\
@@ -408,7 +407,7 @@ mod tests {
                 s3: None,
             });
             let (writer, _task) = Writer::start(self.database.clone());
-            let config = config(folder.join("renderer").as_path());
+            let config = test_config::lonely(&folder.join("renderer"));
             Arc::new(Context::new(config, self.database.clone(), writer, objects).expect("good settings"))
         }
 
@@ -475,34 +474,6 @@ mod tests {
 
         fn renderings(&self) -> usize {
             fs::read_to_string(self.folder.path().join("runs")).map_or(0, |runs| runs.lines().count())
-        }
-    }
-
-    fn config(render_program: &Path) -> Config {
-        Config {
-            livekit: LiveKit {
-                url: "ws://127.0.0.1:1".to_owned(),
-                api_key: "key".to_owned(),
-                api_secret: SecretString::from("secret"),
-            },
-            agent_name: String::new(),
-            rooms_max: 1,
-            drain: Duration::ZERO,
-            visibility: Visibility::Hidden,
-            screen_share_audio: ScreenShareAudio::Ignored,
-            caption_forms: CaptionForms {
-                text_streams: true,
-                transcription_packets: true,
-                data_packets: true,
-            },
-            stt: Stt {
-                base_url: "http://127.0.0.1:1".to_owned(),
-                api_key: None,
-                sockets_max: 1,
-                settings: lectern_pipelines::SttSettings::with_endpointing(Duration::from_millis(300)),
-            },
-            llm: None,
-            render_program: render_program.to_owned(),
         }
     }
 

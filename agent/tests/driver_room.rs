@@ -1,8 +1,11 @@
 //! A worker in real rooms of a real LiveKit server, with a scripted recogniser: from speech to captions and transcript.
 
+#[path = "support/config.rs"]
+mod config;
+
 use std::{
     collections::HashMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -11,8 +14,8 @@ use std::{
 };
 
 use futures_util::{SinkExt, StreamExt};
-use lectern_agent::{CaptionForms, Config, Context, LiveKit, ScreenShareAudio, Stt, Visibility};
-use lectern_pipelines::{RoomName, Stage, SttSettings};
+use lectern_agent::{Config, Context, LiveKit};
+use lectern_pipelines::{RoomName, Stage};
 use lectern_storage::{Database, DatabaseConfig, Objects, ObjectsConfig, Writer};
 use livekit::{
     Room, RoomEvent, RoomOptions, StreamReader,
@@ -248,31 +251,16 @@ impl World {
 }
 
 fn config(server: &Server, recogniser: &Recogniser, agent_name: &str) -> Config {
-    Config {
-        livekit: LiveKit {
-            url: server.url.clone(),
-            api_key: server.key.clone(),
-            api_secret: SecretString::from(server.secret.clone()),
-        },
-        agent_name: agent_name.to_owned(),
-        rooms_max: 10,
-        drain: Duration::ZERO,
-        visibility: Visibility::Hidden,
-        screen_share_audio: ScreenShareAudio::Ignored,
-        caption_forms: CaptionForms {
-            text_streams: true,
-            transcription_packets: true,
-            data_packets: true,
-        },
-        stt: Stt {
-            base_url: recogniser.url.clone(),
-            api_key: Some(SecretString::from("key")),
-            sockets_max: 16,
-            settings: SttSettings::with_endpointing(Duration::from_millis(300)),
-        },
-        llm: None,
-        render_program: PathBuf::from("/bin/false"),
-    }
+    let mut config = config::lonely(Path::new("/bin/false"));
+    config.livekit = LiveKit {
+        url: server.url.clone(),
+        api_key: server.key.clone(),
+        api_secret: SecretString::from(server.secret.clone()),
+    };
+    config.agent_name = agent_name.to_owned();
+    config.stt.base_url = recogniser.url.clone();
+    config.stt.api_key = Some(SecretString::from("key"));
+    config
 }
 
 struct Server {
