@@ -29,7 +29,7 @@ bench: ## What the worker promises, measured (5 minutes and a release build); RO
 	LECTERN_SERVICES=livekit scripts/with-services cargo bench --locked --bench rooms -- \
 	  $(if $(ROOMS),--rooms "$(ROOMS)") $(if $(PARTS),--parts "$(PARTS)") $(if $(PEER),--peer)
 
-record: ## Ask a live recogniser (WHAT=stt), language model (llm) or both (stt,llm) anew for FIXTURE=fixtures/NAME
+record: ## Ask a live recogniser (WHAT=stt), or then a language model (WHAT=llm), anew for FIXTURE=fixtures/NAME
 	cargo run --locked -- replay $(FIXTURE) --record $(or $(WHAT),stt) --out target/record
 
 fuzz: ## Look for input that breaks TARGET=rtp (or red, sdp) for SECONDS=60

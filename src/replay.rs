@@ -55,10 +55,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "URL")]
     stt: Option<String>,
 
-    /// Keep what a live recogniser (asked in real time) or language model says as the fixture's stt.jsonl or llm.jsonl;
-    /// `stt,llm` records both.
-    #[arg(long, value_name = "WHAT", value_delimiter = ',')]
-    record: Vec<Part>,
+    /// Keep what a live recogniser (asked in real time) says as the fixture's stt.jsonl, or what a live language model says
+    /// about the recorded words as its llm.jsonl.
+    #[arg(long, value_name = "WHAT")]
+    record: Option<Part>,
 
     #[command(flatten)]
     recogniser: SttArgs,
@@ -75,7 +75,7 @@ enum Part {
 
 /// Runs the command.
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    if !args.record.is_empty() && args.fixture().is_none() {
+    if args.record.is_some() && args.fixture().is_none() {
         bail!("--record needs one fixture's folder");
     }
     let now = SystemTime::now()
@@ -119,6 +119,11 @@ impl Args {
             .recording
             .take()
             .filter(|_| self.stt.is_none() && !self.records(Part::Stt));
+        if self.records(Part::Llm) && recording.is_none() {
+            bail!(
+                "--record llm asks about recorded words, and there are none: make record WHAT=stt comes first"
+            );
+        }
         let asks_model = recording.is_none() || self.records(Part::Llm);
         let llm = asks_model.then(|| self.llm.llm(&mut problems)).flatten();
         let listener = match recording {
@@ -163,7 +168,7 @@ impl Args {
     }
 
     fn records(&self, part: Part) -> bool {
-        self.record.contains(&part)
+        self.record == Some(part)
     }
 
     /// The fixture's folder, if it is one that is played.
