@@ -103,7 +103,7 @@ async fn a_call_through_the_servers_own_relay() {
 #[cfg(target_os = "linux")]
 mod namespaces {
     use super::*;
-    use crate::support::namespace::{SERVER, SERVER_V6, Wires, in_namespace};
+    use crate::support::namespace::{SERVER, SERVER_V6, TCP_PORT, UDP_PORT, Wires, in_namespace};
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_call_moves_to_another_interface() {
@@ -136,16 +136,33 @@ mod namespaces {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_call_goes_by_tcp_where_udp_is_blocked() {
-        if !in_namespace("namespaces::a_call_goes_by_tcp_where_udp_is_blocked") {
+    async fn a_call_goes_by_tcp_where_udp_is_blocked_and_survives_breaks() {
+        if !in_namespace("namespaces::a_call_goes_by_tcp_where_udp_is_blocked_and_survives_breaks") {
             return;
         }
         let wires = Wires::lay();
-        wires.block_udp();
+        wires.block("udp", UDP_PORT);
+        let server = wires.start_server(SERVER);
+        let mut call = Call::begin(&server, || options(PeerConnections::Two)).await;
+        for (ours, _) in call.paths().await {
+            assert_eq!(ours.protocol, "tcp");
+        }
+        wires.break_connections(TCP_PORT);
+        call.talk("after the break").await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_call_goes_by_a_relay_where_nothing_else_is_let_through() {
+        if !in_namespace("namespaces::a_call_goes_by_a_relay_where_nothing_else_is_let_through") {
+            return;
+        }
+        let wires = Wires::lay();
+        wires.block("udp", UDP_PORT);
+        wires.block("tcp", TCP_PORT);
         let server = wires.start_server(SERVER);
         let call = Call::begin(&server, || options(PeerConnections::Two)).await;
         for (ours, _) in call.paths().await {
-            assert_eq!(ours.protocol, "tcp");
+            assert_eq!(ours.candidate_type, Some(IceCandidateType::Relay));
         }
     }
 }

@@ -47,6 +47,8 @@ pub(crate) struct Core {
     pub(super) way: Option<Way>,
     // When our addresses were looked up last.
     pub(super) looked_at: Instant,
+    // Whether the session is lost for good.
+    pub(super) is_broken: bool,
     // Whether there is a path, and since when.
     pub(super) paths_work: bool,
     pub(super) paths_since: Option<Instant>,
@@ -103,6 +105,7 @@ impl Core {
             path_changes: 0,
             way: None,
             looked_at: Instant::now(),
+            is_broken: false,
             paths_work: false,
             paths_since: None,
             began: Instant::now(),
@@ -293,6 +296,8 @@ impl Core {
         };
         if self.way != Some(way) && !is_stun(&packet.contents) {
             self.way = Some(way);
+            // The other side may send by the old one still.
+            self.paths_since = Some(now);
         }
         self.network.send(now, packet);
     }
@@ -429,7 +434,8 @@ impl Core {
     }
 
     fn set_state(&mut self, state: PeerConnectionState) {
-        if self.state != state {
+        let is_possible = !self.is_broken || state == PeerConnectionState::Closed;
+        if self.state != state && is_possible {
             self.state = state;
             self.tell(Event::ConnectionState(state));
         }

@@ -139,6 +139,9 @@ impl Core {
             .map_or(OUR_NUMBERS, |session| session.numbers);
         self.session(numbers);
         let restart = options.ice_restart || self.negotiation.restart_wanted;
+        if restart {
+            self.check_revivable()?;
+        }
         let credentials = (restart && self.negotiation.current_remote.is_some()).then(IceCreds::new);
         let mut added = Vec::new();
         for transceiver in &self.transceivers {
@@ -381,6 +384,7 @@ impl Core {
             ));
         }
         check_transport(offer.sdp())?;
+        self.check_revivable()?;
         self.session(offer.sdp().numbers().unwrap_or(OUR_NUMBERS));
         for section in offer.sdp().sections() {
             let mid = section

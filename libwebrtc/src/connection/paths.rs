@@ -155,8 +155,30 @@ impl Core {
         if self.way.is_some_and(|way| !self.network.has(way.ours)) {
             // Only a restart surely tells the other side where we are now.
             tracing::info!("the address that the connection used is gone");
-            self.way = None;
+            match self.way.take().map(|way| way.protocol) {
+                Some(Protocol::Udp) | None => self.fail(now),
+                Some(_) => self.break_off(now),
+            }
+        }
+    }
+
+    /// Gives the session up with the connection over TCP that it went by. LiveKit's server (1.13.5) ends its side of the
+    /// encryption with such a connection, and its data channels are dead from then on, whatever path is found later.
+    fn break_off(&mut self, now: Instant) {
+        if self.session.as_ref().is_some_and(|session| session.is_encrypted) {
+            tracing::info!("the connection over TCP that the session went by broke");
             self.fail(now);
+            self.is_broken = true;
+        }
+    }
+
+    /// Refuses to revive a session that is dead on the other side, so that the SDK makes another.
+    pub(super) fn check_revivable(&self) -> Result<(), RtcError> {
+        match self.is_broken {
+            true => Err(RtcError::invalid_state(
+                "the connection over TCP broke, and the session with it: connect anew",
+            )),
+            false => Ok(()),
         }
     }
 
@@ -169,6 +191,11 @@ impl Core {
                     self.add_candidate(Candidate::relayed(relayed, relayed, Protocol::Udp).ok())
                 }
                 News::Closed(_) => self.forget_candidates(now),
+            }
+        }
+        while let Some(broken) = self.network.broken() {
+            if self.way == Some(broken) {
+                self.break_off(now);
             }
         }
         while let Some((ours, seen)) = self.network.seen() {

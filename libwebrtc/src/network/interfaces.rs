@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 pub(crate) struct Address {
     /// The address.
     pub(crate) ip: IpAddr,
-    /// The number of the interface.
+    /// The number of the interface; 0 for whichever the routes choose.
     pub(crate) interface: u32,
 }
 
@@ -89,7 +89,16 @@ fn read() -> Vec<Address> {
             Vec::new()
         }
     };
-    let preferred = [source_towards(ANYWHERE_V6), source_towards(ANYWHERE_V4)];
+    let preferred = [ANYWHERE_V6, ANYWHERE_V4].map(source_towards);
+    if addresses.is_empty() {
+        // Some sandboxes list nothing, and yet have routes.
+        let loopback = source_towards(Ipv4Addr::LOCALHOST.into());
+        let sources = preferred.into_iter().chain([loopback]).flatten();
+        addresses.extend(sources.map(|ip| Address {
+            ip,
+            interface: ANY_INTERFACE,
+        }));
+    }
     addresses.sort_by_key(|address| !preferred.contains(&Some(address.ip)));
     addresses.truncate(ADDRESSES_MAX);
     addresses
@@ -126,6 +135,8 @@ pub(super) fn source_towards(remote: IpAddr) -> Option<IpAddr> {
 }
 
 static READING: Mutex<Option<(Instant, Arc<[Address]>)>> = Mutex::new(None);
+
+const ANY_INTERFACE: u32 = 0;
 
 /// How old a reading may be.
 const READING_AGE_MAX: Duration = Duration::from_millis(500);

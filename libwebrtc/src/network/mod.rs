@@ -327,6 +327,16 @@ impl Network {
         self.udp.close();
     }
 
+    /// A way over TCP that broke since this was asked last.
+    pub(crate) fn broken(&mut self) -> Option<Way> {
+        let (ours, theirs) = self.tcp.broken()?;
+        Some(Way {
+            protocol: Protocol::Tcp,
+            ours,
+            theirs,
+        })
+    }
+
     /// Closes the connections over TCP from addresses that are no longer of use.
     pub(crate) fn retain_connections(&mut self, is_of_use: impl FnMut(SocketAddr) -> bool) {
         self.tcp.retain(is_of_use);

@@ -24,6 +24,7 @@ pub(super) struct Stream {
     unframer: Unframer,
     // What waits to be written, in whole frames but for the first.
     queue: VecDeque<u8>,
+    was_open: bool,
 }
 
 enum State {
@@ -48,6 +49,7 @@ impl Stream {
             framing,
             unframer: Unframer::new(framing),
             queue: VecDeque::new(),
+            was_open: false,
         }
     }
 
@@ -62,6 +64,11 @@ impl Stream {
         }
         self.framing.frame(packet, &mut self.queue);
         Ok(())
+    }
+
+    /// Whether it was open and is so no more.
+    pub(super) fn is_broken(&self) -> bool {
+        self.was_open && self.is_closed()
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -84,6 +91,7 @@ impl Stream {
     fn try_poll_receive(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         if let State::Opening(opening) = &mut self.state {
             self.state = State::Open(ready!(opening.as_mut().poll(context))?);
+            self.was_open = true;
         }
         let State::Open(pipe) = &mut self.state else {
             return Poll::Pending;

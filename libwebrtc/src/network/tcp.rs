@@ -10,6 +10,7 @@ use std::{
 use super::{
     framing::Framing,
     stream::{Pipe, Stream, connect},
+    turn::is_stun,
 };
 
 /// The connections of one session. They are opened when something is to be sent by them, and again after they broke.
@@ -25,6 +26,8 @@ struct Connection {
     stream: Stream,
     openings: u32,
     opened_at: Instant,
+    // Whether it was said that the stream broke.
+    is_told: bool,
 }
 
 impl TcpConnections {
@@ -58,6 +61,14 @@ impl TcpConnections {
         Poll::Pending
     }
 
+    /// A connection that broke since this was asked last.
+    pub(super) fn broken(&mut self) -> Option<(SocketAddr, SocketAddr)> {
+        let is_news = |known: &&mut Connection| known.stream.is_broken() && !known.is_told;
+        let connection = self.connections.iter_mut().find(is_news)?;
+        connection.is_told = true;
+        Some((connection.ours, connection.theirs))
+    }
+
     /// Closes the connections from addresses that are no longer of use.
     pub(super) fn retain(&mut self, mut is_of_use: impl FnMut(SocketAddr) -> bool) {
         self.connections.retain_mut(|connection| {
@@ -78,14 +89,18 @@ impl Connection {
             stream: opening(ours, theirs),
             openings: 1,
             opened_at: Instant::now(),
+            is_told: false,
         }
     }
 
     fn send(&mut self, packet: &[u8]) -> io::Result<()> {
-        if self.stream.is_closed() && self.opened_at.elapsed() >= pause(self.openings) {
+        // A server knows whose a connection is by the check of a path that must come first.
+        let may_open = is_stun(packet) && self.opened_at.elapsed() >= pause(self.openings);
+        if self.stream.is_closed() && may_open {
             self.stream = opening(self.ours, self.theirs);
             self.openings += 1;
             self.opened_at = Instant::now();
+            self.is_told = false;
         }
         self.stream.send(packet)
     }
@@ -142,14 +157,14 @@ mod tests {
                 stream.write_all(b"\0\x05hello").await.expect("written");
                 let mut said = [0; 5];
                 stream.read_exact(&mut said).await.expect("read");
-                assert_eq!(&said, b"\0\x03you");
+                assert_eq!(&said, b"\0\x03\0ou");
             }
         });
         let mut connections = TcpConnections::default();
         for _ in 0..2 {
             // Tries until the connection is there, as checks of a path do.
             let greeting = loop {
-                let _ = connections.send(ours, theirs, b"you");
+                let _ = connections.send(ours, theirs, b"\0ou");
                 let short = tokio::time::timeout(Duration::from_millis(50), receive(&mut connections));
                 if let Ok(greeting) = short.await {
                     break greeting;

@@ -95,9 +95,9 @@ impl Server {
     }
 
     /// Starts a server by a command that runs another, somewhere where no port is taken.
-    pub(crate) fn start_by(name: &str, rtc: &Rtc, mut command: Command) -> Self {
+    pub(crate) fn start_by(name: &str, rtc: &Rtc, lines: &str, mut command: Command) -> Self {
         command.arg(variable("LIVEKIT_SERVER"));
-        Self::start_on(name, rtc, [7880, 7881, 7882], "", command)
+        Self::start_on(name, rtc, [7880, 7881, 7882], lines, command)
     }
 
     fn start_on(name: &str, rtc: &Rtc, ports: [u16; 3], lines: &str, mut command: Command) -> Self {
@@ -206,25 +206,28 @@ impl Participant {
         NativeAudioStream::new(track.rtc_track(), RATE_HZ as i32, 1)
     }
 
-    /// Sends a message, and waits until it arrives at the other.
+    /// Sends a message until it arrives at the other: what is sent while a connection is made anew may be lost.
     pub(crate) async fn say(&self, other: &mut Self, text: &str) {
-        let packet = DataPacket {
+        let packet = || DataPacket {
             payload: text.as_bytes().to_vec(),
             topic: Some("test".to_owned()),
             reliable: true,
             ..Default::default()
         };
-        self.room
-            .local_participant()
-            .publish_data(packet)
-            .await
-            .expect("sent");
-        other
-            .event("a message", |event| match event {
-                RoomEvent::DataReceived { payload, .. } => (*payload == text.as_bytes()).then_some(()),
-                _ => None,
-            })
-            .await;
+        let saying = async {
+            loop {
+                let _ = self.room.local_participant().publish_data(packet()).await;
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        };
+        let heard = other.event("a message", |event| match event {
+            RoomEvent::DataReceived { payload, .. } => (*payload == text.as_bytes()).then_some(()),
+            _ => None,
+        });
+        tokio::select! {
+            () = heard => {}
+            () = saying => {}
+        }
     }
 
     pub(crate) async fn event<T>(&mut self, what: &str, mut wanted: impl FnMut(RoomEvent) -> Option<T>) -> T {
@@ -347,8 +350,13 @@ impl Call {
     /// Checks that audio and messages arrive.
     pub(crate) async fn works(&mut self) {
         hear_tone(&mut self.heard).await;
-        self.ada.say(&mut self.ben, "to ben").await;
-        self.ben.say(&mut self.ada, "to ada").await;
+        self.talk("hello").await;
+    }
+
+    /// Checks that this message arrives, both ways.
+    pub(crate) async fn talk(&mut self, text: &str) {
+        self.ada.say(&mut self.ben, text).await;
+        self.ben.say(&mut self.ada, text).await;
     }
 
     /// The ends of every path in use: ours and the server's.

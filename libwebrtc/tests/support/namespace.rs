@@ -75,6 +75,9 @@ impl Wires {
                 "route", "add", server, "via", &theirs, "dev", &near, "metric", &metric,
             ]);
         }
+        // A relay that listens on all addresses answers from the one that it was asked at.
+        let net = format!("10.77.{number}.0/24");
+        self.ip(&["route", "replace", &net, "dev", &far, "src", SERVER]);
     }
 
     /// Takes the wire down that has this address of ours, as when a cable is pulled.
@@ -83,14 +86,39 @@ impl Wires {
         ip(&["link", "set", wire, "down"]);
     }
 
-    /// Lets no datagram out of the server's network.
-    pub(crate) fn block_udp(&self) {
-        self.ip(&["rule", "add", "ipproto", "udp", "blackhole"]);
+    /// Lets nothing out of the server's network that comes from this port of it.
+    pub(crate) fn block(&self, protocol: &str, port: &str) {
+        for net in ["10.77.1.0/24", "10.77.2.0/24"] {
+            self.ip(&[
+                "rule",
+                "add",
+                "to",
+                net,
+                "ipproto",
+                protocol,
+                "sport",
+                port,
+                "blackhole",
+            ]);
+        }
+    }
+
+    /// Breaks the connections to this port of the server, as a firewall that forgets them does.
+    pub(crate) fn break_connections(&self, port: &str) {
+        let mut command = Command::new("ss");
+        command.args(["--kill", "--tcp", "state", "established", "dport", "=", port]);
+        let output = command.output().expect("ss runs");
+        let killed = String::from_utf8_lossy(&output.stdout).contains(SERVER);
+        assert!(
+            killed,
+            "the kernel must be able to end connections (CONFIG_INET_DIAG_DESTROY): {output:?}"
+        );
     }
 
     pub(crate) fn start_server(&self, address: &'static str) -> Server {
         let rtc = Rtc { address, lines: "" };
-        Server::start_by("namespace", &rtc, self.inside())
+        let relay = if address == SERVER { RELAY } else { "" };
+        Server::start_by("namespace", &rtc, relay, self.inside())
     }
 
     fn ip(&self, arguments: &[&str]) {
@@ -133,6 +161,13 @@ fn run(mut command: Command) {
         status.unwrap_or_else(|error| panic!("{command:?}: {error}; iproute2 and util-linux are needed"));
     assert!(status.success(), "{command:?}: {status}");
 }
+
+/// The relay that the server has in itself.
+const RELAY: &str = "turn: {enabled: true, udp_port: 7883, allow_restricted_peer_cidrs: [10.77.0.0/16]}\n";
+
+/// The ports of the server: of media by datagrams and by connections.
+pub(crate) const UDP_PORT: &str = "7882";
+pub(crate) const TCP_PORT: &str = "7881";
 
 /// Where the server is.
 pub(crate) const SERVER: &str = "10.77.0.1";
