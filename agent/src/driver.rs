@@ -74,7 +74,8 @@ pub(crate) async fn run(
         return Ok(RoomEnd::Interrupted("another worker has this room".to_owned()));
     };
     context.held.insert(meeting.id.clone(), name.clone());
-    let duration_ms = begun.elapsed().as_millis();
+    // A wider number would be text in JSON.
+    let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     info!(
         room.name = %name, room.sid = %room.sid(), meeting.id = %meeting.id, meeting.origin = ?meeting.origin, duration_ms,
         "listening in room {name} after {duration_ms} ms"
@@ -724,25 +725,15 @@ struct Metrics {
     audio_received_ms: metrics::Counter,
     audio_sent_ms: metrics::Counter,
     segments_stored: metrics::Counter,
-    rooms: metrics::Gauge,
 }
 
 impl Metrics {
     fn new() -> Self {
-        let rooms = metrics::gauge!("lectern_rooms");
-        rooms.increment(1.0);
         Self {
             audio_received_ms: metrics::counter!("lectern_audio_received_ms_total"),
             audio_sent_ms: metrics::counter!("lectern_audio_sent_ms_total"),
             segments_stored: metrics::counter!("lectern_segments_stored_total"),
-            rooms,
         }
-    }
-}
-
-impl Drop for Metrics {
-    fn drop(&mut self) {
-        self.rooms.decrement(1.0);
     }
 }
 
