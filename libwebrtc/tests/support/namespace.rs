@@ -165,9 +165,10 @@ fn run(mut command: Command) {
 /// The relay that the server has in itself.
 const RELAY: &str = "turn: {enabled: true, udp_port: 7883, allow_restricted_peer_cidrs: [10.77.0.0/16]}\n";
 
-/// The ports of the server: of media by datagrams and by connections.
+/// The ports of the server: of media by datagrams and by connections, and of its relay.
 pub(crate) const UDP_PORT: &str = "7882";
 pub(crate) const TCP_PORT: &str = "7881";
+pub(crate) const RELAY_PORT: &str = "7883";
 
 /// Where the server is.
 pub(crate) const SERVER: &str = "10.77.0.1";
