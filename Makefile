@@ -2,7 +2,7 @@
 SHELL := bash
 export PATH := $(CURDIR)/.dev/bin:$(CURDIR)/.dev/go/bin:$(CURDIR)/.dev/node/bin:$(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo test lint ci bench record fuzz clean
+.PHONY: help demo test interop lint ci bench record fuzz clean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -15,14 +15,19 @@ test: ## Every test, against real servers that it starts and stops itself
 	scripts/setup test
 	scripts/with-services cargo test --locked --workspace --no-fail-fast
 
+interop: ## The end-to-end tests of LiveKit's own package, on our libwebrtc and a real server; TESTS=rpc chooses
+	scripts/setup interop
+	LECTERN_SERVICES=livekit scripts/with-services scripts/interop $(TESTS)
+
 lint: ## Formatting, clippy and documentation without a warning; licences and bans
 	scripts/setup lint
 	cargo fmt --all --check
+	for file in tests/interop/*.rs; do rustfmt --check <$$file || exit; done
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 	cargo deny --locked check bans licenses sources
 
-ci: lint test ## What a change must pass
+ci: lint test interop ## What a change must pass
 
 bench: ## What the worker promises, measured (5 minutes and a release build); ROOMS="1 10 50" PARTS="start load" choose, PEER=1 compares
 	scripts/setup bench $(if $(PEER),bench-peer)
