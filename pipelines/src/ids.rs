@@ -68,6 +68,14 @@ identifier!(
     MeetingId, "meeting id"
 );
 identifier!(
+    /// Our id of somebody who can log in; a UUID in its text form.
+    AccountId, "account id"
+);
+identifier!(
+    /// Our id of somebody at a room's door or in it without an account; a UUID in its text form.
+    GuestId, "guest id"
+);
+identifier!(
     /// LiveKit's identity of a participant, unique in a room.
     ParticipantIdentity, "participant identity"
 );

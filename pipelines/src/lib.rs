@@ -10,7 +10,9 @@ mod caption;
 mod export;
 mod gate;
 mod ids;
+mod language;
 mod lecture;
+mod lobby;
 mod meeting;
 mod minutes;
 mod resample;
@@ -28,9 +30,12 @@ pub use caption::{
 pub use export::{ExportFormat, export};
 pub use gate::GateSettings;
 pub use ids::{
-    ConnectionId, IdError, MeetingId, ParticipantIdentity, RoomName, RoomSid, SegmentId, TrackKey, TrackSid,
+    AccountId, ConnectionId, GuestId, IdError, MeetingId, ParticipantIdentity, RoomName, RoomSid, SegmentId,
+    TrackKey, TrackSid,
 };
+pub use language::is_language_tag;
 pub use lecture::Lecture;
+pub use lobby::{GuestState, GuestStep, TooLate};
 pub use meeting::{Event, Meeting, Output, Settings, SttEnd, TrackClock};
 pub use minutes::{ActionNotes, Attendee, ChapterNotes, Entry, Line, Minutes, PageSize, Source, TermNotes};
 pub use resample::Resampler;

@@ -6,6 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
     ConnectOptions, Connection, PgPool, SqlSafeStr, SqlitePool,
     migrate::{Migration, MigrationType, Migrator},
+    pool::PoolConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -176,14 +177,47 @@ macro_rules! transaction {
     }};
     (@on $pool:expr, $begin:expr, $connection:ident, $body:block) => {
         async {
-            let mut transaction = $pool.begin_with($begin).await?;
-            let $connection = &mut *transaction;
-            let value = $body;
-            transaction.commit().await?;
-            Ok::<_, sqlx::Error>(value)
+            let mut held = $crate::database::Held::new($pool.acquire().await?);
+            let result = async {
+                let mut transaction = sqlx::Connection::begin_with(held.connection(), $begin).await?;
+                let $connection = &mut *transaction;
+                let value = $body;
+                transaction.commit().await?;
+                Ok::<_, sqlx::Error>(value)
+            }
+            .await;
+            held.give_back();
+            result
         }
         .await
     };
+}
+
+/// A connection that is closed unless it is given back: where its user was cancelled, nobody knows what it is in the
+/// middle of. (sqlx 0.9 would give back a connection whose `begin` is under way, and whoever has it next is in that
+/// transaction.)
+pub(crate) struct Held<D: sqlx::Database>(Option<PoolConnection<D>>);
+
+impl<D: sqlx::Database> Held<D> {
+    pub(crate) fn new(connection: PoolConnection<D>) -> Self {
+        Self(Some(connection))
+    }
+
+    pub(crate) fn connection(&mut self) -> &mut D::Connection {
+        self.0.as_mut().expect("it is taken out at the end alone")
+    }
+
+    pub(crate) fn give_back(mut self) {
+        self.0.take();
+    }
+}
+
+impl<D: sqlx::Database> Drop for Held<D> {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            drop(connection.detach());
+        }
+    }
 }
 
 /// A statement with its values. Never kept prepared: a pooler's next server wouldn't know it.
@@ -338,18 +372,21 @@ fn unusable(url: &str, error: &sqlx::Error) -> Error {
 
 /// Every migration, in order. What was released never changes: databases remember its checksum.
 fn migrations() -> Vec<Migration> {
-    [(1, "meeting", include_str!("../migrations/0001_meeting.sql"))]
-        .into_iter()
-        .map(|(version, name, text)| {
-            Migration::new(
-                version,
-                name.into(),
-                MigrationType::Simple,
-                text.into_sql_str(),
-                false,
-            )
-        })
-        .collect()
+    [
+        (1, "meeting", include_str!("../migrations/0001_meeting.sql")),
+        (2, "room", include_str!("../migrations/0002_room.sql")),
+    ]
+    .into_iter()
+    .map(|(version, name, text)| {
+        Migration::new(
+            version,
+            name.into(),
+            MigrationType::Simple,
+            text.into_sql_str(),
+            false,
+        )
+    })
+    .collect()
 }
 
 #[cfg(test)]

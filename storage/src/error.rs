@@ -58,15 +58,15 @@ pub enum Error {
         seconds: u64,
     },
     /// A row holds what this version can't read.
-    #[error("the stored {what} of meeting {meeting} can't be read; was it written by a newer version?")]
+    #[error("the stored {what} of {id} can't be read; was it written by a newer version?")]
     Unreadable {
         /// Which column.
         what: &'static str,
         /// Whose row.
-        meeting: String,
+        id: String,
     },
     /// A text is no cursor that a list gave out.
-    #[error("this is no cursor of a list of meetings")]
+    #[error("this is no cursor of a list")]
     Cursor,
     /// A text can't be an object's key.
     #[error("{key:?} can't be an object's key: {reason}")]
@@ -105,10 +105,26 @@ pub enum Error {
 }
 
 impl Error {
-    pub(crate) fn unreadable(what: &'static str, meeting: impl Into<String>) -> Self {
-        Self::Unreadable {
-            what,
-            meeting: meeting.into(),
+    pub(crate) fn unreadable(what: &'static str, id: impl Into<String>) -> Self {
+        Self::Unreadable { what, id: id.into() }
+    }
+
+    /// Whether the database or the object store can't be reached now, so that trying again later may help.
+    pub fn is_away(&self) -> bool {
+        match self {
+            Self::NoAnswer { .. } | Self::Connect { .. } => true,
+            Self::Query { source, .. } => match source {
+                sqlx::Error::Io(_)
+                | sqlx::Error::PoolTimedOut
+                | sqlx::Error::PoolClosed
+                | sqlx::Error::Tls(_) => true,
+                // Postgres: classes 57 (operator intervention), 53 (insufficient resources) and 08 (connection).
+                sqlx::Error::Database(error) => error
+                    .code()
+                    .is_some_and(|code| code.len() == 5 && ["57", "53", "08"].contains(&&code[..2])),
+                _ => false,
+            },
+            _ => false,
         }
     }
 

@@ -1,27 +1,38 @@
 //! What outlives a meeting: rows in SQLite or Postgres, objects in a folder or S3.
 //!
-//! [`Database`] holds meetings, who works on them, what was said and what came of it; [`Objects`] holds files.
+//! [`Database`] holds meetings, who works on them, what was said and what came of it, and accounts, rooms and guests;
+//! [`Objects`] holds files.
 //! A live meeting stores through a [`Writer`], which says of every segment when it is safe; everything else calls
 //! [`Database`] directly. No function here reads a clock: times are arguments.
 
+mod account;
+mod audit;
 mod database;
 mod error;
+mod event;
+mod guest;
 mod key;
 mod lease;
 mod meeting;
 mod objects;
 mod outcome;
+mod page;
+mod room;
 mod transcript;
 mod writer;
 
+pub use account::{Account, AccountRole, ApiKey, NewAccount};
+pub use audit::{AuditEntry, NewAuditEntry};
 pub use database::{Database, DatabaseConfig, Postgres, SQLITE_CONNECTIONS_MAX};
 pub use error::Error;
+pub use event::{Audience, EVENTS_READ_MAX, NewEvent, RoomEvent};
+pub use guest::{Decided, Decision, Guest, NewGuest};
 pub use key::{ObjectKey, object_key};
 pub use lease::{Lease, LiveMeeting, PendingMeeting};
-pub use meeting::{
-    CONTINUES_WITHIN, MeetingCursor, MeetingOverview, MeetingPage, OpenedMeeting, Origin, PAGE_ITEMS_MAX,
-};
+pub use meeting::{CONTINUES_WITHIN, MeetingOverview, OpenedMeeting, Origin};
 pub use objects::{Addressing, Bucket, Folder, Objects, ObjectsConfig, S3Config};
 pub use outcome::{Artifact, NewSummary};
+pub use page::{Cursor, PAGE_ITEMS_MAX, Page};
+pub use room::{Door, Room, RoomChange, RoomStatus};
 pub use transcript::Record;
 pub use writer::{MeetingWriter, NotTaken, QUEUED_RECORDS_MAX, Receipt, Writer, WriterTask};

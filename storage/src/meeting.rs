@@ -1,22 +1,19 @@
 //! Meetings: which sitting a room is in, how far it has come, and lists of them.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use lectern_pipelines::{MeetingId, RoomName, RoomSid, Stage, UnixMillis};
-use uuid::{NoContext, Timestamp, Uuid};
 
 use crate::{
     Database, Error,
     database::{rows, sql, transaction},
     error::stored_meeting_id,
+    page::{Cursor, Page, before, id_made_at, page_of, rows_for},
 };
 
 /// A room that comes back under a new SID within this time of when it was last seen continues its meeting: LiveKit's
 /// server was restarted, the people never left.
 pub const CONTINUES_WITHIN: Duration = Duration::from_secs(60);
-
-/// The most items that one page of a list holds.
-pub const PAGE_ITEMS_MAX: u32 = 200;
 
 /// The meeting a room is in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,39 +66,6 @@ pub struct MeetingOverview {
     pub segments: u64,
     /// How many people were there.
     pub participants: u64,
-}
-
-/// A part of the list of meetings, the latest first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MeetingPage {
-    /// The meetings.
-    pub items: Vec<MeetingOverview>,
-    /// Where to go on, if there are more.
-    pub next: Option<MeetingCursor>,
-}
-
-/// A place in the list of meetings; travels as text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MeetingCursor {
-    started_at: UnixMillis,
-    id: MeetingId,
-}
-
-impl MeetingCursor {
-    /// Reads what `to_string` gave.
-    pub fn parse(text: &str) -> Result<Self, Error> {
-        let (started_at, id) = text.split_once('.').ok_or(Error::Cursor)?;
-        Ok(Self {
-            started_at: UnixMillis(started_at.parse().map_err(|_| Error::Cursor)?),
-            id: MeetingId::parse(id).map_err(|_| Error::Cursor)?,
-        })
-    }
-}
-
-impl fmt::Display for MeetingCursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.started_at.0, self.id)
-    }
 }
 
 impl Database {
@@ -270,34 +234,28 @@ impl Database {
         row.map(overview_of).transpose()
     }
 
-    /// Up to `limit` (at most [`PAGE_ITEMS_MAX`]) meetings, the latest first, from `after` on.
-    pub async fn meetings(&self, limit: u32, after: Option<&MeetingCursor>) -> Result<MeetingPage, Error> {
-        let limit = limit.clamp(1, PAGE_ITEMS_MAX);
-        let (started_at, id) =
-            after.map_or((i64::MAX, ""), |cursor| (cursor.started_at.0, cursor.id.as_str()));
+    /// Up to `limit` (at most [`PAGE_ITEMS_MAX`](crate::PAGE_ITEMS_MAX)) meetings, the latest first, from `after` on.
+    pub async fn meetings(&self, limit: u32, after: Option<&Cursor>) -> Result<Page<MeetingOverview>, Error> {
+        let (started_at, id) = before(after);
         let found = transaction!(self, Read, "list meetings", |connection| {
             rows!(
                 OverviewRow,
                 overview!("where (started_at, id) < ($1, $2) order by started_at desc, id desc limit $3"),
                 started_at,
                 id,
-                // One more than is shown, to know whether there is a next page.
-                i64::from(limit) + 1
+                rows_for(limit)
             )
             .fetch_all(&mut *connection)
             .await?
         })?;
-        let mut items = found
+        let items = found
             .into_iter()
             .map(overview_of)
             .collect::<Result<Vec<_>, _>>()?;
-        let more = items.len() > limit as usize;
-        items.truncate(limit as usize);
-        let next = items.last().filter(|_| more).map(|last| MeetingCursor {
-            started_at: last.started_at,
-            id: last.id.clone(),
-        });
-        Ok(MeetingPage { items, next })
+        Ok(page_of(items, limit, |last| Cursor {
+            at: last.started_at,
+            id: last.id.as_str().to_owned(),
+        }))
     }
 }
 
@@ -347,10 +305,7 @@ fn origin_of(live: Option<&LiveRow>, now: UnixMillis) -> Origin {
 
 /// A UUID that sorts by when the meeting began.
 fn fresh_id(now: UnixMillis) -> MeetingId {
-    let millis = u64::try_from(now.0).unwrap_or(0);
-    let nanos = u32::try_from(millis % 1000 * 1_000_000).expect("less than a second in nanoseconds");
-    let id = Uuid::new_v7(Timestamp::from_unix(NoContext, millis / 1000, nanos));
-    MeetingId::parse(id.to_string()).expect("36 characters without control characters")
+    MeetingId::parse(id_made_at(now)).expect("36 characters without control characters")
 }
 
 fn overview_of(row: OverviewRow) -> Result<MeetingOverview, Error> {
@@ -425,20 +380,5 @@ mod tests {
         );
         assert!(earlier < later);
         assert_ne!(fresh_id(UnixMillis(5)), fresh_id(UnixMillis(5)));
-    }
-
-    #[test]
-    fn cursor_survives_its_way_as_text() {
-        let cursor = MeetingCursor {
-            started_at: UnixMillis(17),
-            id: fresh_id(UnixMillis(17)),
-        };
-        assert_eq!(
-            MeetingCursor::parse(&cursor.to_string()).expect("its own text"),
-            cursor
-        );
-        for text in ["", "17", "x.y", "17."] {
-            assert!(MeetingCursor::parse(text).is_err(), "{text:?}");
-        }
     }
 }

@@ -7,6 +7,7 @@ mod folder;
 mod objects;
 mod postgres;
 mod proxy;
+mod rooms;
 mod rows;
 mod s3;
 mod sqlite;
@@ -53,6 +54,17 @@ macro_rules! database_contract {
             duration_covers_the_end_and_the_last_words
             list_pages_through_every_meeting_once
             summary_and_artifacts_are_replaced
+            cancelled_call_leaves_nothing_behind
+        );
+        crate::contract!($open, rooms:
+            account_is_made_once_per_address
+            session_lasts_until_it_ends
+            key_works_until_it_is_revoked
+            room_is_found_by_id_and_code
+            events_have_positions_without_holes
+            one_of_eight_hosts_decides
+            everybody_is_decided_about_at_once
+            audit_pages_back_in_time
         );
         crate::contract!($open, writing:
             writer_answers_each_segment_once_it_is_stored

@@ -3,9 +3,7 @@
 use std::{collections::HashSet, time::Duration};
 
 use lectern_pipelines::{GapReason, MediaTime, MeetingId, Segment, Stage, UnixMillis};
-use lectern_storage::{
-    Artifact, Database, Lease, MeetingCursor, NewSummary, Origin, PAGE_ITEMS_MAX, object_key,
-};
+use lectern_storage::{Artifact, Cursor, Database, Lease, NewSummary, Origin, PAGE_ITEMS_MAX, object_key};
 use tokio::task::JoinSet;
 
 use crate::things::{Place, gap, person, room, segment, sid};
@@ -660,7 +658,7 @@ pub(crate) async fn list_pages_through_every_meeting_once(place: &Place) {
         assert!(page.items.len() <= 4);
         listed.extend(page.items);
         let Some(next) = page.next else { break };
-        after = Some(MeetingCursor::parse(&next.to_string()).expect("its own text"));
+        after = Some(Cursor::parse(&next.to_string()).expect("its own text"));
     }
     assert_eq!(listed.len(), 11);
     assert!(listed.is_sorted_by(|one, other| one.started_at >= other.started_at));
@@ -731,4 +729,29 @@ pub(crate) async fn summary_and_artifacts_are_replaced(place: &Place) {
             .await
             .is_err()
     );
+}
+
+/// A caller who loses patience may do so at any moment: nobody after it is any the worse.
+pub(crate) async fn cancelled_call_leaves_nothing_behind(place: &Place) {
+    use std::{future::poll_fn, pin::pin, task::Poll};
+    for patience in 0..40 {
+        let mut polls = 0;
+        let mut listed = pin!(place.database.meetings(5, None));
+        let mut opened = pin!(place.meeting("cancelled", 1));
+        // Polled that often, as fast as can be, and dropped.
+        poll_fn(|context| {
+            polls += 1;
+            if polls > patience {
+                return Poll::Ready(());
+            }
+            let _ = listed.as_mut().poll(context);
+            let _ = opened.as_mut().poll(context);
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+    }
+    for number in 0..10 {
+        place.meeting(&format!("after {number}"), 2).await;
+    }
 }

@@ -1,0 +1,344 @@
+//! What every database has to do about accounts, rooms, guests and events.
+
+use lectern_pipelines::{AccountId, GuestState, RoomName, UnixMillis};
+use lectern_storage::{
+    AccountRole, Audience, Cursor, Database, Decided, Decision, Door, EVENTS_READ_MAX, Guest, NewAccount,
+    NewAuditEntry, NewEvent, NewGuest, Room, RoomChange, RoomStatus,
+};
+use tokio::task::JoinSet;
+
+use crate::things::{Place, room};
+
+async fn account(database: &Database, email: &str) -> AccountId {
+    let new = NewAccount {
+        email,
+        name: "Ада",
+        role: AccountRole::Host,
+        password_hash: Some("$argon2id$"),
+    };
+    let made = database.create_account(new, UnixMillis(1_000)).await;
+    made.expect("stored").expect("a new address").id
+}
+
+async fn made_room(database: &Database, id: &str) -> RoomName {
+    let owner = account(database, &format!("{id}@example.org")).await;
+    let room = Room {
+        id: room(id),
+        code: format!("code-of-{id}"),
+        title: "Физика".to_owned(),
+        owner,
+        status: RoomStatus::Scheduled,
+        door: Door::Unlocked,
+        settings: "{}".to_owned(),
+        starts_at: None,
+        created_at: UnixMillis(2_000),
+    };
+    assert!(database.create_room(&room).await.expect("stored"));
+    assert!(!database.create_room(&room).await.expect("stored"), "twice");
+    room.id
+}
+
+fn event(audience: Audience, json: &str) -> NewEvent {
+    NewEvent {
+        audience,
+        kind: "test",
+        json: json.to_owned(),
+    }
+}
+
+fn told_of(guest: &Guest) -> Vec<NewEvent> {
+    vec![
+        event(Audience::Guest(guest.id.clone()), guest.state.as_str()),
+        event(Audience::Hosts, guest.id.as_str()),
+    ]
+}
+
+async fn waiting(database: &Database, room: &RoomName, name: &str, at: i64) -> Guest {
+    let new = NewGuest {
+        name,
+        fingerprint: "browser",
+        address: "127.0.0.1",
+        state: GuestState::Waiting,
+    };
+    let made = database.create_guest(room, new, UnixMillis(at), told_of).await;
+    made.expect("stored")
+}
+
+pub(crate) async fn account_is_made_once_per_address(place: &Place) {
+    let database = &place.database;
+    assert!(!database.has_accounts().await.expect("readable"));
+    let id = account(database, "ada@example.org").await;
+    let again = NewAccount {
+        email: "ada@example.org",
+        name: "Eve",
+        role: AccountRole::Admin,
+        password_hash: None,
+    };
+    assert_eq!(
+        database
+            .create_account(again, UnixMillis(5))
+            .await
+            .expect("stored"),
+        None
+    );
+    let (found, hash) = database
+        .account_by_email("ada@example.org")
+        .await
+        .expect("readable")
+        .expect("there");
+    assert_eq!(
+        (&found.id, found.name.as_str(), found.role),
+        (&id, "Ада", AccountRole::Host)
+    );
+    assert_eq!(hash.as_deref(), Some("$argon2id$"));
+    assert_eq!(database.accounts(5, None).await.expect("listed").items, [found]);
+    assert!(database.has_accounts().await.expect("readable"));
+}
+
+pub(crate) async fn session_lasts_until_it_ends(place: &Place) {
+    let database = &place.database;
+    let ada = account(database, "ada@example.org").await;
+    let who = async |session: &str, now| {
+        let found = database.account_of_session(session, UnixMillis(now)).await;
+        found.expect("readable").map(|account| account.id)
+    };
+    let session = database
+        .open_session(&ada, UnixMillis(1_000), UnixMillis(5_000))
+        .await
+        .expect("stored");
+    assert_eq!(who(&session, 4_999).await.as_ref(), Some(&ada));
+    assert_eq!(who(&session, 5_000).await, None);
+    assert_eq!(who("another", 1_000).await, None);
+    database.end_session(&session).await.expect("ended");
+    assert_eq!(who(&session, 1_000).await, None);
+
+    let session = database
+        .open_session(&ada, UnixMillis(1_000), UnixMillis(5_000))
+        .await
+        .expect("stored");
+    database.set_password_hash(&ada, "new").await.expect("stored");
+    assert_eq!(who(&session, 1_000).await, None);
+}
+
+pub(crate) async fn key_works_until_it_is_revoked(place: &Place) {
+    let database = &place.database;
+    let key = database
+        .create_api_key("stage server", "hash", UnixMillis(7))
+        .await
+        .expect("stored");
+    assert_eq!(
+        database.api_key_by_hash("hash").await.expect("readable").as_ref(),
+        Some(&key)
+    );
+    assert_eq!(database.api_key_by_hash("hush").await.expect("readable"), None);
+    assert!(
+        database
+            .revoke_api_key(&key.id, UnixMillis(9))
+            .await
+            .expect("stored")
+    );
+    assert!(
+        !database
+            .revoke_api_key("another", UnixMillis(9))
+            .await
+            .expect("stored")
+    );
+    assert_eq!(database.api_key_by_hash("hash").await.expect("readable"), None);
+    let listed = database.api_keys().await.expect("listed");
+    assert_eq!(listed[0].revoked_at, Some(UnixMillis(9)));
+}
+
+pub(crate) async fn room_is_found_by_id_and_code(place: &Place) {
+    let database = &place.database;
+    let id = made_room(database, "физика 101").await;
+    let by_code = database
+        .room_by_code("code-of-физика 101")
+        .await
+        .expect("readable");
+    let found = database.room(&id).await.expect("readable").expect("there");
+    assert_eq!(by_code.as_ref(), Some(&found));
+    let change = RoomChange {
+        title: Some("Химия"),
+        starts_at: Some(UnixMillis(77)),
+        ..RoomChange::default()
+    };
+    let changed = database
+        .change_room(&id, change)
+        .await
+        .expect("stored")
+        .expect("there");
+    assert_eq!(
+        (
+            changed.title.as_str(),
+            changed.settings.as_str(),
+            changed.starts_at
+        ),
+        ("Химия", "{}", Some(UnixMillis(77)))
+    );
+    assert!(
+        database
+            .set_room_status(&id, RoomStatus::Live)
+            .await
+            .expect("stored")
+    );
+    assert!(
+        !database
+            .set_room_status(&id, RoomStatus::Live)
+            .await
+            .expect("stored")
+    );
+    assert!(database.set_door(&id, Door::Locked).await.expect("stored"));
+    let now = database.room(&id).await.expect("readable").expect("there");
+    assert_eq!((now.status, now.door), (RoomStatus::Live, Door::Locked));
+    for owner in [None, Some(&found.owner)] {
+        let page = database.rooms(owner, 5, None).await.expect("listed");
+        assert_eq!(page.items, [now.clone()]);
+    }
+    assert!(database.delete_room(&id).await.expect("deleted"));
+    assert!(!database.delete_room(&id).await.expect("deleted"));
+    assert_eq!(database.room(&id).await.expect("readable"), None);
+}
+
+pub(crate) async fn events_have_positions_without_holes(place: &Place) {
+    let id = made_room(&place.database, "r").await;
+    let mut writers = JoinSet::new();
+    for writer in 0..4 {
+        let (database, id) = (place.another().await, id.clone());
+        writers.spawn(async move {
+            for number in 0..100 {
+                let json = format!("\"{writer}: {number} — ‘quoted’ \\u0000\"");
+                let events = [event(Audience::All, &json), event(Audience::Hosts, &json)];
+                database
+                    .append_events(&id, &events, UnixMillis(number))
+                    .await
+                    .expect("stored");
+            }
+        });
+    }
+    // Whoever reads while others write sees no hole either.
+    let mut last = 0;
+    while last < 800 {
+        for read in place.database.events_after(&id, last).await.expect("readable") {
+            assert_eq!(read.position, last + 1);
+            last = read.position;
+        }
+    }
+    while let Some(written) = writers.join_next().await {
+        written.expect("no panic");
+    }
+    assert_eq!(place.database.last_event(&id).await.expect("readable"), 800);
+    let first = place.database.events_after(&id, 0).await.expect("readable");
+    assert_eq!(first.len() as i64, EVENTS_READ_MAX);
+    assert_eq!(place.database.events_after(&id, 800).await.expect("readable"), []);
+    assert_eq!(
+        place
+            .database
+            .last_event(&room("nowhere"))
+            .await
+            .expect("readable"),
+        0
+    );
+}
+
+pub(crate) async fn one_of_eight_hosts_decides(place: &Place) {
+    let id = made_room(&place.database, "r").await;
+    let guest = waiting(&place.database, &id, "Bob", 10).await;
+    let mut hosts = JoinSet::new();
+    for number in 0..8 {
+        let (database, id, guest) = (place.another().await, id.clone(), guest.clone());
+        hosts.spawn(async move {
+            let decision = Decision {
+                about: Decided::One(&guest.id),
+                from: GuestState::Waiting,
+                to: match number % 2 {
+                    0 => GuestState::Admitted,
+                    _ => GuestState::Denied,
+                },
+                by: Some("host"),
+            };
+            let decided = database.decide(&id, decision, UnixMillis(20), told_of).await;
+            decided.expect("stored").len()
+        });
+    }
+    let decided = hosts.join_all().await;
+    assert_eq!(decided.iter().sum::<usize>(), 1);
+    let now = place
+        .database
+        .guest(&guest.id)
+        .await
+        .expect("readable")
+        .expect("there");
+    assert_ne!(now.state, GuestState::Waiting);
+    assert_eq!(now.decided_by.as_deref(), Some("host"));
+    let told = place.database.events_after(&id, 0).await.expect("readable");
+    assert_eq!(told.len(), 4);
+    assert_eq!(told[2].json, now.state.as_str());
+}
+
+pub(crate) async fn everybody_is_decided_about_at_once(place: &Place) {
+    let database = &place.database;
+    let id = made_room(database, "r").await;
+    for at in 0..300 {
+        waiting(database, &id, &format!("Student {at}"), at).await;
+    }
+    assert_eq!(
+        database
+            .rooms_waited_at_since(UnixMillis(0))
+            .await
+            .expect("readable"),
+        [id.clone()]
+    );
+    let decide = async |about, to| {
+        let decision = Decision {
+            about,
+            from: GuestState::Waiting,
+            to,
+            by: None,
+        };
+        let decided = database.decide(&id, decision, UnixMillis(1_000), told_of).await;
+        decided.expect("stored")
+    };
+    let expired = decide(Decided::WhoAskedBefore(UnixMillis(99)), GuestState::Expired).await;
+    assert_eq!(expired.len(), 100);
+    assert!(expired.is_sorted_by_key(|guest| guest.asked_at));
+    assert_eq!(decide(Decided::Everybody, GuestState::Admitted).await.len(), 200);
+    assert_eq!(decide(Decided::Everybody, GuestState::Denied).await, []);
+    for (state, expected) in [
+        (GuestState::Waiting, 0),
+        (GuestState::Expired, 100),
+        (GuestState::Admitted, 200),
+    ] {
+        assert_eq!(
+            database.count_guests(&id, state).await.expect("readable"),
+            expected
+        );
+    }
+    let longest = database
+        .guests(&id, GuestState::Admitted, 2)
+        .await
+        .expect("listed");
+    assert_eq!(
+        longest.iter().map(|guest| guest.asked_at.0).collect::<Vec<_>>(),
+        [100, 101]
+    );
+    // Each was told when they came, and once more when it was decided; and so were the hosts.
+    assert_eq!(database.last_event(&id).await.expect("readable"), 1_200);
+}
+
+pub(crate) async fn audit_pages_back_in_time(place: &Place) {
+    let database = &place.database;
+    for at in 0..5 {
+        let entry = NewAuditEntry {
+            actor: Some("ada"),
+            action: "room.end",
+            ..NewAuditEntry::default()
+        };
+        database.audit(entry, UnixMillis(at / 2)).await.expect("stored");
+    }
+    let first = database.audit_entries(3, None).await.expect("listed");
+    assert_eq!(first.items.len(), 3);
+    assert!(first.items.is_sorted_by(|one, other| one.at >= other.at));
+    let next = Cursor::parse(&first.next.expect("more").to_string()).expect("its own text");
+    let rest = database.audit_entries(3, Some(&next)).await.expect("listed");
+    assert_eq!((rest.items.len(), rest.next), (2, None));
+}
