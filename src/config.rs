@@ -6,7 +6,7 @@ use std::{fmt::Display, path::PathBuf, str::FromStr, time::Duration};
 
 use anyhow::bail;
 use lectern_agent::{CaptionForms, LiveKit, Llm, ScreenShareAudio, Stt, SttUrl, Visibility};
-use lectern_pipelines::{ModelImprovement, SttSettings};
+use lectern_pipelines::{ModelImprovement, SttSettings, is_language_tag};
 use lectern_storage::{Addressing, DatabaseConfig, ObjectsConfig, S3Config};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -147,18 +147,6 @@ pub(crate) struct AgentArgs {
     pub(crate) caption_forms: Vec<String>,
 }
 
-/// Where the service listens.
-#[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Service")]
-pub(crate) struct ServiceArgs {
-    /// Address to listen on; everything but this machine is shut out by default.
-    #[arg(long, env = "LECTERN_HOST", default_value = "127.0.0.1")]
-    pub(crate) host: String,
-    /// Port for health, metrics and the web service.
-    #[arg(long, env = "PORT", default_value = "8090")]
-    pub(crate) port: String,
-}
-
 /// Every mistake in the settings, to be told at once.
 #[derive(Debug, Default)]
 pub(crate) struct Problems(Vec<String>);
@@ -177,7 +165,7 @@ impl Problems {
         bail!("the settings don't work out:\n  {}", self.0.join("\n  "))
     }
 
-    fn number<T>(&mut self, name: &str, text: &str, least: T, most: T) -> T
+    pub(crate) fn number<T>(&mut self, name: &str, text: &str, least: T, most: T) -> T
     where
         T: FromStr + PartialOrd + Copy + Display,
     {
@@ -192,7 +180,7 @@ impl Problems {
         }
     }
 
-    fn one_of<T: Copy>(&mut self, name: &str, text: &str, choices: &[(&str, T)]) -> T {
+    pub(crate) fn one_of<T: Copy>(&mut self, name: &str, text: &str, choices: &[(&str, T)]) -> T {
         let found = choices
             .iter()
             .find(|(choice, _)| choice.eq_ignore_ascii_case(text.trim()));
@@ -329,25 +317,13 @@ impl LlmArgs {
 
     fn language(&self, problems: &mut Problems) -> Option<String> {
         let language = given(&self.summary_language)?.trim().to_owned();
-        if !is_language(&language) {
+        if !is_language_tag(&language) {
             problems.add(format!(
                 "LECTERN_SUMMARY_LANGUAGE is {language:?}; it has to be a BCP 47 tag, such as en, pt-BR or zh-Hant"
             ));
         }
         Some(language)
     }
-}
-
-/// Whether a text has the shape of a BCP 47 tag; it goes into prompts.
-fn is_language(text: &str) -> bool {
-    let (first, others) = text.split_once('-').unwrap_or((text, "x"));
-    let is_subtag = |subtag: &str| {
-        (1..=8).contains(&subtag.len()) && subtag.bytes().all(|byte| byte.is_ascii_alphanumeric())
-    };
-    text.len() <= LANGUAGE_BYTES_MAX
-        && (2..=3).contains(&first.len())
-        && first.bytes().all(|byte| byte.is_ascii_alphabetic())
-        && others.split('-').all(is_subtag)
 }
 
 impl StorageArgs {
@@ -457,16 +433,6 @@ impl AgentArgs {
     }
 }
 
-impl ServiceArgs {
-    /// Host and port, as a socket takes them.
-    pub(crate) fn address(&self, problems: &mut Problems) -> (String, u16) {
-        (
-            self.host.clone(),
-            problems.number("PORT", &self.port, 0, u16::MAX),
-        )
-    }
-}
-
 /// A setting as text, secret or not.
 pub(crate) trait Setting: Clone + Default {
     fn text(&self) -> &str;
@@ -489,8 +455,6 @@ pub(crate) fn given<T: Setting>(value: &Option<T>) -> Option<T> {
     value.clone().filter(|value| !value.text().trim().is_empty())
 }
 
-/// The longest tag that RFC 5646 asks to make room for.
-const LANGUAGE_BYTES_MAX: usize = 35;
 /// Deepgram's own service.
 const DEEPGRAM_URL: &str = "https://api.deepgram.com";
 const OPENAI_URL: &str = "https://api.openai.com/v1";
@@ -555,25 +519,6 @@ mod tests {
             assert!(error.contains(part), "{part:?} is not in: {error}");
         }
         assert!(!error.contains("secret"), "{error}");
-    }
-
-    #[test]
-    fn languages_are_told_from_sentences() {
-        for tag in ["en", "de-CH", "zh-Hant-TW", "ast", "sl-rozaj-1994"] {
-            assert!(is_language(tag), "{tag}");
-        }
-        for text in [
-            "",
-            "e",
-            "german",
-            "en us",
-            "de-",
-            "de_CH",
-            "en. Write of cats",
-            "12",
-        ] {
-            assert!(!is_language(text), "{text}");
-        }
     }
 
     #[test]

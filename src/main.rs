@@ -11,6 +11,7 @@ mod logging;
 mod meetings;
 mod replay;
 mod run;
+mod service_config;
 mod signals;
 
 use std::process::ExitCode;
@@ -35,7 +36,7 @@ enum Command {
     Up(run::UpArgs),
     /// The worker alone: captions every room of a LiveKit server and makes the lecture artifacts.
     Agent(run::AgentCommand),
-    /// The service alone: health and metrics.
+    /// The web service alone: accounts, rooms, lobbies and tokens, health and metrics.
     Service(run::ServiceCommand),
     /// Watch a recorded voice become captions and a PDF, in a real LiveKit room on this machine.
     Demo(demo::Args),

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use lectern_pipelines::{ExportFormat, MeetingId, RoomName, Stage, Summary, export};
-use lectern_storage::{Database, MeetingCursor, MeetingOverview, Objects};
+use lectern_storage::{Cursor, Database, MeetingOverview, Objects};
 
 use crate::config::{Problems, StorageArgs};
 
@@ -65,7 +65,7 @@ pub(crate) struct MigrateArgs {
 /// Lists meetings, a line each.
 pub(crate) async fn list(args: ListArgs) -> anyhow::Result<()> {
     let database = open(&args.storage).await?;
-    let after = args.cursor.as_deref().map(MeetingCursor::parse).transpose()?;
+    let after = args.cursor.as_deref().map(Cursor::parse).transpose()?;
     let page = database.meetings(args.limit, after.as_ref()).await?;
     let mut out = io::stdout().lock();
     for meeting in &page.items {

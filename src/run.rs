@@ -1,18 +1,21 @@
 //! `lectern up`, `agent` and `service`: putting the parts together, starting and stopping them.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
 use lectern_agent::{Context, LiveKit};
 use lectern_pipelines::{DEEPGRAM_CATCH_UP_RATE, ParticipantIdentity, RoomName};
+use lectern_service::{Health, Service, Settings};
 use lectern_storage::{Database, Objects, ObjectsConfig, Writer, WriterTask};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use secrecy::{ExposeSecret, SecretString};
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::{
-    config::{AgentArgs, LiveKitArgs, LlmArgs, Problems, ServiceArgs, StorageArgs, SttArgs, given},
+    config::{AgentArgs, LiveKitArgs, LlmArgs, Problems, StorageArgs, SttArgs, given},
     embedded::Embedded,
     livekit_server::LiveKitServer,
+    service_config::{ServiceArgs, secret_of},
     signals::Stop,
 };
 
@@ -46,6 +49,8 @@ pub(crate) struct AgentCommand {
 /// Settings of `lectern service`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ServiceCommand {
+    #[command(flatten)]
+    livekit: LiveKitArgs,
     #[command(flatten)]
     storage: StorageArgs,
     #[command(flatten)]
@@ -88,21 +93,56 @@ pub(crate) async fn agent(args: AgentCommand) -> anyhow::Result<()> {
 pub(crate) async fn service(args: ServiceCommand) -> anyhow::Result<()> {
     let mut problems = Problems::default();
     let address = args.service.address(&mut problems);
+    let livekit = args.livekit.livekit(&mut problems);
+    let settings = args.service.settings(&livekit, &mut problems);
+    let first_account = args.service.first_account(&mut problems);
     problems.finish()?;
     let stop = Stop::on_signals()?;
     let database = crate::meetings::open(&args.storage).await?;
     let listener = listen(&address).await?;
-    let service = lectern_service::Service::new(database, renderer(metrics()?), None);
-    tracing::info!("serving on http://{}", listener.local_addr()?);
-    lectern_service::serve(listener, service, async move { stop.asked().await }).await?;
+    let address = listener.local_addr()?;
+    let service = web_service(settings, &args.storage, database.clone(), first_account).await?;
+    let health = Health::new(database, renderer(metrics()?), None);
+    tracing::info!("serving on http://{address}");
+    announce_setup(&service, &address).await?;
+    lectern_service::serve(listener, service, health, async move { stop.asked().await }).await?;
     Ok(())
 }
 
-/// Whether a worker listens to anybody but LiveKit.
+/// The service, with the first account if one was asked for.
+async fn web_service(
+    mut settings: Settings,
+    storage: &StorageArgs,
+    database: Database,
+    first_account: Option<(String, SecretString)>,
+) -> anyhow::Result<Service> {
+    settings.jwt_secret = secret_of(settings.jwt_secret, &storage.data)?;
+    let service = Service::new(settings, database);
+    if let Some((email, password)) = first_account {
+        service.make_first_account(&email, password).await?;
+    }
+    Ok(service)
+}
+
+/// Tells whoever reads our first words how to make the first account.
+async fn announce_setup(service: &Service, address: &SocketAddr) -> anyhow::Result<()> {
+    if let Some(token) = service.setup_token().await? {
+        eprintln!("\nThere is no account yet. Make the first one, an administrator's (this works once):");
+        eprintln!("  curl http://{address}/api/auth/setup -H 'content-type: application/json' -d '{{");
+        eprintln!(
+            "    \"token\": \"{}\",\n    \"email\": \"you@example.org\", \"name\": \"You\", \"password\": \"…\" }}'",
+            token.expose_secret()
+        );
+    }
+    Ok(())
+}
+
+/// What a worker's process answers to besides LiveKit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Serves {
     Nothing,
     HealthAndMetrics,
+    Everything,
 }
 
 /// The parts, running.
@@ -123,7 +163,7 @@ pub(crate) struct Up {
 impl Up {
     /// Starts worker and service.
     pub(crate) async fn start(args: &UpArgs, stop: Stop) -> anyhow::Result<Self> {
-        Self::start_serving(args, stop, Serves::HealthAndMetrics).await
+        Self::start_serving(args, stop, Serves::Everything).await
     }
 
     async fn start_serving(args: &UpArgs, stop: Stop, serves: Serves) -> anyhow::Result<Self> {
@@ -147,17 +187,26 @@ impl Up {
         let (writer, writer_task) = Writer::start(database.clone());
         let context = Arc::new(Context::new(config, database.clone(), writer, objects)?);
         let metrics = metrics()?;
+        let health = Health::new(database.clone(), renderer(metrics), Some(context.registered()));
         let service = match serves {
             Serves::Nothing => None,
             Serves::HealthAndMetrics => {
                 let listener = listen(&settings.address).await?;
                 let address = listener.local_addr()?;
-                let service =
-                    lectern_service::Service::new(database, renderer(metrics), Some(context.registered()));
                 let stop = stop.clone();
-                let task = tokio::spawn(lectern_service::serve(listener, service, async move {
-                    stop.asked_again().await;
-                }));
+                let shutdown = async move { stop.asked_again().await };
+                let task = tokio::spawn(lectern_service::serve_health(listener, health, shutdown));
+                Some((address, task))
+            }
+            Serves::Everything => {
+                let listener = listen(&settings.address).await?;
+                let address = listener.local_addr()?;
+                let service =
+                    web_service(settings.service, &args.storage, database, settings.first_account).await?;
+                announce_setup(&service, &address).await?;
+                let stop = stop.clone();
+                let shutdown = async move { stop.asked_again().await };
+                let task = tokio::spawn(lectern_service::serve(listener, service, health, shutdown));
                 Some((address, task))
             }
         };
@@ -217,6 +266,7 @@ impl Up {
         eprintln!("  database    {}", self.context.database.place());
         eprintln!("  artifacts   {}", self.artifacts);
         if let Some((address, _)) = &self.service {
+            eprintln!("  service     http://{address}/api/openapi.json");
             eprintln!("  health      http://{address}/readyz   metrics http://{address}/metrics");
         }
         let room = RoomName::parse("lecture")?;
@@ -239,6 +289,8 @@ struct AllSettings {
     database: lectern_storage::DatabaseConfig,
     objects: ObjectsConfig,
     address: (String, u16),
+    service: Settings,
+    first_account: Option<(String, SecretString)>,
 }
 
 impl UpArgs {
@@ -281,6 +333,8 @@ impl UpArgs {
             render_program: std::env::current_exe().context("our own executable is not to be found")?,
         };
         let settings = AllSettings {
+            service: self.service.settings(&agent.livekit, &mut problems),
+            first_account: self.service.first_account(&mut problems),
             agent,
             embedded: self.stt.embedded(&mut problems),
             database: self.storage.database(&mut problems),

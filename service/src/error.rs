@@ -1,14 +1,15 @@
 //! What can go wrong, and the one shape in which callers are told.
 
-use std::io;
+use std::{io, time::Duration};
 
 use axum::{
     Json,
-    http::StatusCode,
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// Why the service can't go on.
@@ -17,47 +18,164 @@ pub enum Error {
     /// The listener failed.
     #[error("serving HTTP: {0}")]
     Serve(#[source] io::Error),
+    /// The first account can't be made.
+    #[error("can't make the first account: {0}")]
+    FirstAccount(String),
+    /// The database failed while we started.
+    #[error(transparent)]
+    Storage(#[from] lectern_storage::Error),
 }
 
 /// What went wrong with a request, for the caller.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[error("{code:?}: {message}")]
 pub struct ApiError {
-    /// What kind of error it is.
-    pub code: ErrorCode,
-    /// What to do about it, in a sentence.
-    pub message: String,
-    /// More for programs, where there is more.
-    pub details: Option<Value>,
+    code: ErrorCode,
+    message: String,
+    details: Option<Value>,
+    retry_after: Option<Duration>,
+    request_id: Uuid,
 }
 
 /// Every kind of error that a caller may have to tell apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ErrorCode {
+    /// The body or the path is not what it has to be in form.
+    BadRequest,
+    /// Nobody is logged in, or the proof of it is not, or no longer, good.
+    Unauthenticated,
+    /// Address and password don't belong together.
+    LoginFailed,
+    /// The caller may not do this.
+    Forbidden,
+    /// A page of another site made this request.
+    OriginRefused,
+    /// Nobody can register here; an administrator makes accounts.
+    RegistrationClosed,
+    /// The room asks for a PIN.
+    PinRequired,
+    /// This is not the room's PIN.
+    PinWrong,
+    /// The room takes nobody new.
+    RoomLocked,
     /// There is nothing at this path.
     NotFound,
+    /// There is no such room.
+    RoomNotFound,
+    /// Nobody of that id waits at this door.
+    EntryNotFound,
     /// The path takes other methods.
     MethodNotAllowed,
+    /// There is an account of that address.
+    EmailTaken,
+    /// The room is over.
+    RoomEnded,
+    /// Somebody else decided already.
+    EntryDecided,
+    /// More people wait than the lobby has room for.
+    LobbyFull,
+    /// The body is larger than this path takes.
+    BodyTooLarge,
+    /// The body is not JSON, or does not say so.
+    UnsupportedMediaType,
+    /// A field is missing or not what it has to be; the details name it.
+    ValidationFailed,
+    /// Too many requests; the header `Retry-After` says when to come again.
+    RateLimited,
+    /// It is our own fault.
+    Internal,
+    /// LiveKit does not answer, or not as it should.
+    LivekitUnavailable,
+    /// The database does not answer.
+    Unavailable,
     /// Something that is needed is away; the details say what.
     NotReady,
 }
 
 impl ApiError {
-    pub(crate) fn not_found(path: &str) -> Self {
+    /// An error of this kind, with what to do about it in a sentence.
+    pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self {
-            code: ErrorCode::NotFound,
-            message: format!("there is nothing at {path}"),
+            code,
+            message: message.into(),
             details: None,
+            retry_after: None,
+            request_id: Uuid::now_v7(),
         }
     }
 
+    /// More for programs.
+    pub(crate) fn with_details(mut self, details: Value) -> Self {
+        self.details = Some(details);
+        self
+    }
+
+    /// A field of the request that is not what it has to be.
+    pub(crate) fn invalid(field: &str, message: impl Into<String>) -> Self {
+        let message = format!("{field}: {}", message.into());
+        Self::new(ErrorCode::ValidationFailed, message).with_details(json!({ "field": field }))
+    }
+
+    pub(crate) fn not_found(path: &str) -> Self {
+        Self::new(ErrorCode::NotFound, format!("there is nothing at {path}"))
+    }
+
     pub(crate) fn method_not_allowed() -> Self {
-        let message = "this path takes other methods; the header Allow names them".to_owned();
+        let message = "this path takes other methods; the header Allow names them";
+        Self::new(ErrorCode::MethodNotAllowed, message)
+    }
+
+    pub(crate) fn room_not_found() -> Self {
+        let message = "there is no such room, or no longer; check the link or the code";
+        Self::new(ErrorCode::RoomNotFound, message)
+    }
+
+    pub(crate) fn unauthenticated(message: &str) -> Self {
+        Self::new(ErrorCode::Unauthenticated, message)
+    }
+
+    pub(crate) fn forbidden(message: &str) -> Self {
+        Self::new(ErrorCode::Forbidden, message)
+    }
+
+    pub(crate) fn rate_limited(retry_after: Duration) -> Self {
+        let seconds = retry_after.as_secs().max(1);
+        let message = format!("too many requests; try again in {seconds} s");
+        let error = Self::new(ErrorCode::RateLimited, message);
         Self {
-            code: ErrorCode::MethodNotAllowed,
-            message,
-            details: None,
+            retry_after: Some(Duration::from_secs(seconds)),
+            ..error
+        }
+    }
+
+    /// Our own fault: what happened goes to the log under the id that the caller is told.
+    pub(crate) fn internal(what: impl std::fmt::Display) -> Self {
+        let message = "this went wrong on our side; the log has more under this request's id";
+        let error = Self::new(ErrorCode::Internal, message);
+        tracing::error!(request.id = %error.request_id, "request {} failed: {what}", error.request_id);
+        error
+    }
+
+    pub(crate) fn livekit(what: impl std::fmt::Display) -> Self {
+        let message = "LiveKit did not do what it was asked; try again in a moment";
+        let error = Self::new(ErrorCode::LivekitUnavailable, message);
+        tracing::warn!(request.id = %error.request_id, "request {}: LiveKit: {what}", error.request_id);
+        error
+    }
+}
+
+impl From<lectern_storage::Error> for ApiError {
+    fn from(error: lectern_storage::Error) -> Self {
+        match error {
+            lectern_storage::Error::Cursor => Self::invalid("cursor", error.to_string()),
+            _ if error.is_away() => {
+                let message = "the database does not answer; try again in a moment";
+                let told = Self::new(ErrorCode::Unavailable, message);
+                tracing::warn!(request.id = %told.request_id, "request {}: {error}", told.request_id);
+                told
+            }
+            _ => Self::internal(error),
         }
     }
 }
@@ -65,41 +183,73 @@ impl ApiError {
 impl ErrorCode {
     fn status(self) -> StatusCode {
         match self {
-            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::BadRequest => StatusCode::BAD_REQUEST,
+            Self::Unauthenticated | Self::LoginFailed => StatusCode::UNAUTHORIZED,
+            Self::Forbidden
+            | Self::OriginRefused
+            | Self::RegistrationClosed
+            | Self::PinRequired
+            | Self::PinWrong
+            | Self::RoomLocked => StatusCode::FORBIDDEN,
+            Self::NotFound | Self::RoomNotFound | Self::EntryNotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
+            Self::EmailTaken | Self::RoomEnded | Self::EntryDecided => StatusCode::CONFLICT,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::ValidationFailed => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::LivekitUnavailable | Self::Unavailable | Self::NotReady | Self::LobbyFull => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let status = self.code.status();
-        let body = Envelope {
-            success: false,
-            error: Body {
-                code: self.code,
-                message: self.message,
-                details: self.details,
-            },
-            request_id: Uuid::now_v7().to_string(),
-        };
-        (status, Json(body)).into_response()
+        let mut response = (
+            self.code.status(),
+            Json(ErrorBody {
+                success: false,
+                error: ErrorDetail {
+                    code: self.code,
+                    message: self.message,
+                    details: self.details,
+                },
+                request_id: self.request_id.to_string(),
+            }),
+        )
+            .into_response();
+        if let Some(after) = self.retry_after {
+            let seconds = HeaderValue::from(after.as_secs());
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+        if self.code == ErrorCode::Unauthenticated {
+            let how = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, how);
+        }
+        response
     }
 }
 
-#[derive(Serialize)]
+/// What every error looks like.
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Envelope {
+pub(crate) struct ErrorBody {
+    /// Always false.
     success: bool,
-    error: Body,
+    error: ErrorDetail,
+    /// What the log calls this request.
     request_id: String,
 }
 
-#[derive(Serialize)]
-struct Body {
+#[derive(Debug, Serialize, ToSchema)]
+struct ErrorDetail {
     code: ErrorCode,
+    /// What is wrong and what to do about it, in a sentence.
     message: String,
+    /// More for programs, where there is more.
     #[serde(skip_serializing_if = "Option::is_none")]
     details: Option<Value>,
 }

@@ -1,12 +1,13 @@
-//! Whether the process lives, and whether it can do its work.
+//! Whether the process lives, whether it can do its work, and figures for Prometheus.
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use axum::{
-    Json,
+    Json, Router,
     extract::State,
-    http::StatusCode,
+    http::{StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
+    routing::get,
 };
 use futures_util::future::join_all;
 use serde::Serialize;
@@ -15,7 +16,54 @@ use tokio::{sync::watch, time::timeout};
 
 use lectern_storage::Database;
 
-use crate::{ApiError, ErrorCode, Service};
+use crate::{ApiError, ErrorCode};
+
+/// What a process reports on itself.
+pub struct Health {
+    checks: Vec<Check>,
+    render_metrics: Box<dyn Fn() -> String + Send + Sync>,
+}
+
+impl Health {
+    /// Reports on the database, and on the worker of this process if there is one (`registered` follows whether
+    /// LiveKit knows it). `render_metrics` gives the metrics as Prometheus reads them.
+    pub fn new(
+        database: Database,
+        render_metrics: impl Fn() -> String + Send + Sync + 'static,
+        registered: Option<watch::Receiver<bool>>,
+    ) -> Self {
+        let mut checks = vec![Check::database(database)];
+        checks.extend(registered.map(Check::registered));
+        Self {
+            checks,
+            render_metrics: Box::new(render_metrics),
+        }
+    }
+
+    /// Asks `check` too before it says that it is ready.
+    pub fn with_check(mut self, check: Check) -> Self {
+        self.checks.push(check);
+        self
+    }
+
+    /// The routes: `/health`, `/healthz`, `/readyz` and `/metrics`.
+    pub fn router(self) -> Router {
+        Router::new()
+            .route("/health", get(health))
+            .route("/healthz", get(alive))
+            .route("/readyz", get(ready))
+            .route("/metrics", get(metrics))
+            .with_state(Arc::new(self))
+    }
+}
+
+impl fmt::Debug for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Health")
+            .field("checks", &self.checks)
+            .finish_non_exhaustive()
+    }
+}
 
 /// The answer of a [`Check`]: nothing, or why something is not right.
 pub type CheckFuture = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
@@ -96,18 +144,18 @@ struct Outcome {
 }
 
 /// `GET /health`: as the systems that we replace answer it.
-pub(crate) async fn health() -> Json<serde_json::Value> {
+async fn health() -> Json<serde_json::Value> {
     Json(json!({ "ok": true }))
 }
 
 /// `GET /healthz`: the process lives.
-pub(crate) async fn alive() -> &'static str {
+async fn alive() -> &'static str {
     "ok"
 }
 
 /// `GET /readyz`: everything that is needed is there, or 503 and what isn't.
-pub(crate) async fn ready(State(service): State<Arc<Service>>) -> Response {
-    let checks = join_all(service.checks.iter().map(Check::run)).await;
+async fn ready(State(reported): State<Arc<Health>>) -> Response {
+    let checks = join_all(reported.checks.iter().map(Check::run)).await;
     let wrong: Vec<&str> = checks
         .iter()
         .filter_map(|check| check.reason.as_deref())
@@ -115,12 +163,15 @@ pub(crate) async fn ready(State(service): State<Arc<Service>>) -> Response {
     if wrong.is_empty() {
         return (StatusCode::OK, Json(json!({ "ok": true, "checks": checks }))).into_response();
     }
-    let message = wrong.join("; ");
-    let details = Some(json!({ "checks": checks }));
-    ApiError {
-        code: ErrorCode::NotReady,
-        message,
-        details,
-    }
-    .into_response()
+    ApiError::new(ErrorCode::NotReady, wrong.join("; "))
+        .with_details(json!({ "checks": checks }))
+        .into_response()
 }
+
+/// `GET /metrics`.
+async fn metrics(State(reported): State<Arc<Health>>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, TEXT_FORMAT)], (reported.render_metrics)())
+}
+
+/// The version of the text format that the exporter writes.
+const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";

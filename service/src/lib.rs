@@ -1,78 +1,154 @@
-//! Health, metrics and the web service.
+//! The web service: accounts, rooms, lobbies, tokens; health and metrics.
 //!
-//! [`serve`] answers on a listener until it is told to stop. What it reports on is handed in: it knows the database,
-//! and no worker.
+//! [`serve`] answers on a listener until it is told to stop. It knows the database and LiveKit, and no worker: what it
+//! reports on one is handed in.
 
+mod accounts;
+mod aliases;
+mod body;
+mod caller;
 mod error;
+mod feed;
 mod health;
-mod metrics;
+mod limit;
+mod livekit;
+mod operations;
+mod password;
+mod random;
+mod rooms;
+mod routes;
+mod session;
+mod settings;
+mod sse;
+mod tokens;
+mod wire;
 
-use std::{fmt, future::Future, sync::Arc};
+use std::{
+    fmt,
+    future::Future,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
-use axum::{Router, http::Uri, routing::get};
+use lectern_pipelines::UnixMillis;
 use lectern_storage::Database;
-use tokio::{net::TcpListener, sync::watch};
+use secrecy::SecretString;
+use tokio::{net::TcpListener, time::interval};
+use tokio_util::sync::CancellationToken;
 
 pub use error::{ApiError, Error, ErrorCode};
-pub use health::{Check, CheckFuture};
+pub use health::{Check, CheckFuture, Health};
+pub use random::secret as fresh_secret;
+pub use routes::{open_api, router};
+pub use settings::{Lifetimes, Limit, Limits, LiveKit, OpenRooms, Registration, SECRET_BYTES_MIN, Settings};
 
-/// What the service reports on.
+use crate::{feed::Feeds, limit::Limiter, livekit::Server, password::Passwords, session::Tokens};
+
+/// What the service works with.
 pub struct Service {
-    checks: Vec<Check>,
-    render_metrics: Box<dyn Fn() -> String + Send + Sync>,
+    settings: Settings,
+    database: Database,
+    livekit: Server,
+    tokens: Tokens,
+    passwords: Passwords,
+    limiter: Limiter,
+    feeds: Feeds,
+    /// Whoever knows it may make the first account.
+    setup_token: SecretString,
+    now: Box<dyn Fn() -> UnixMillis + Send + Sync>,
+    /// Ends streams that would otherwise go on for ever.
+    closing: CancellationToken,
 }
 
 impl Service {
-    /// Reports on the database, and on the worker of this process if there is one (`registered` follows whether
-    /// LiveKit knows it). `render_metrics` gives the metrics as Prometheus reads them.
-    pub fn new(
-        database: Database,
-        render_metrics: impl Fn() -> String + Send + Sync + 'static,
-        registered: Option<watch::Receiver<bool>>,
-    ) -> Self {
-        let mut checks = vec![Check::database(database)];
-        checks.extend(registered.map(Check::registered));
+    /// A service on this database.
+    pub fn new(settings: Settings, database: Database) -> Self {
         Self {
-            checks,
-            render_metrics: Box::new(render_metrics),
+            livekit: Server::new(settings.livekit.clone()),
+            tokens: Tokens::new(&settings.jwt_secret),
+            passwords: Passwords::new(),
+            limiter: Limiter::default(),
+            feeds: Feeds::new(database.clone()),
+            setup_token: random::secret(),
+            now: Box::new(system_time),
+            closing: CancellationToken::new(),
+            settings,
+            database,
         }
     }
 
-    /// Asks `check` too before it says that it is ready.
-    pub fn with_check(mut self, check: Check) -> Self {
-        self.checks.push(check);
+    /// Goes by another clock.
+    pub fn with_clock(mut self, now: impl Fn() -> UnixMillis + Send + Sync + 'static) -> Self {
+        self.now = Box::new(now);
         self
+    }
+
+    /// What proves to `POST /api/auth/setup` that somebody read our first words; nothing once there is an account.
+    pub async fn setup_token(&self) -> Result<Option<SecretString>, Error> {
+        Ok(match self.database.has_accounts().await? {
+            true => None,
+            false => Some(self.setup_token.clone()),
+        })
+    }
+
+    pub(crate) fn now(&self) -> UnixMillis {
+        (self.now)()
     }
 }
 
 impl fmt::Debug for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Service")
-            .field("checks", &self.checks)
-            .finish_non_exhaustive()
+        f.debug_struct("Service").finish_non_exhaustive()
     }
-}
-
-/// The routes, to be served by [`serve`] or called in process by tests.
-pub fn router(service: Service) -> Router {
-    Router::new()
-        .route("/health", get(health::health))
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
-        .route("/metrics", get(metrics::metrics))
-        .fallback(|uri: Uri| async move { ApiError::not_found(uri.path()) })
-        .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
-        .with_state(Arc::new(service))
 }
 
 /// Answers until `shutdown`, then lets requests under way finish.
 pub async fn serve(
     listener: TcpListener,
     service: Service,
+    health: Health,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Error> {
-    axum::serve(listener, router(service))
+    let service = Arc::new(service);
+    let closing = service.closing.clone();
+    let sweeper = tokio::spawn(sweep(Arc::clone(&service)));
+    let routes = router(service, health).into_make_service_with_connect_info::<SocketAddr>();
+    let served = axum::serve(listener, routes)
+        .with_graceful_shutdown(async move {
+            shutdown.await;
+            closing.cancel();
+        })
+        .await;
+    sweeper.abort();
+    served.map_err(Error::Serve)
+}
+
+/// Answers about the process's health alone, until `shutdown`.
+pub async fn serve_health(
+    listener: TcpListener,
+    health: Health,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), Error> {
+    axum::serve(listener, routes::with_errors(health.router()))
         .with_graceful_shutdown(shutdown)
         .await
         .map_err(Error::Serve)
+}
+
+/// What has to be done though nobody asks for it.
+async fn sweep(service: Arc<Service>) {
+    let mut ticks = interval(SWEEP_EVERY);
+    loop {
+        ticks.tick().await;
+        // It says itself what went wrong, and is tried again.
+        service.expire_waiting().await.ok();
+    }
+}
+
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+
+fn system_time() -> UnixMillis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixMillis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

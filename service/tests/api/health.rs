@@ -2,7 +2,7 @@
 
 use std::{future::pending, time::Duration};
 
-use lectern_service::{Check, Error, Service, serve};
+use lectern_service::{Check, Error, Health, serve_health};
 use lectern_storage::{Database, DatabaseConfig};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -32,9 +32,9 @@ impl Running {
             .expect("a free port on loopback");
         let base = format!("http://{}", listener.local_addr().expect("a bound address"));
         let stop = CancellationToken::new();
-        let service = Service::new(database.clone(), || "lectern_rooms 3\n".to_owned(), registered);
-        let service = checks.into_iter().fold(service, Service::with_check);
-        let task = tokio::spawn(serve(listener, service, stop.clone().cancelled_owned()));
+        let health = Health::new(database.clone(), || "lectern_rooms 3\n".to_owned(), registered);
+        let health = checks.into_iter().fold(health, Health::with_check);
+        let task = tokio::spawn(serve_health(listener, health, stop.clone().cancelled_owned()));
         Self {
             base,
             stop,

@@ -1,0 +1,156 @@
+//! Every path, in one place.
+
+use std::{any::Any, sync::Arc};
+
+use axum::{
+    Json, Router,
+    extract::DefaultBodyLimit,
+    http::{HeaderName, HeaderValue, Method, Uri, header},
+    response::IntoResponse,
+    routing::get,
+};
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    cors::{AllowOrigin, CorsLayer},
+    set_header::SetResponseHeaderLayer,
+};
+use utoipa::{
+    Modify, OpenApi,
+    openapi::{
+        Components, OpenApi as OpenApiDocument,
+        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    ApiError, Health, Service, accounts, aliases, caller::SESSION_COOKIE, operations, rooms, tokens,
+};
+
+/// The routes, to be served by [`serve`](crate::serve) or called in process by tests.
+pub fn router(service: impl Into<Arc<Service>>, health: Health) -> Router {
+    let service = service.into();
+    let (api, document) = api().split_for_parts();
+    let document = Arc::new(document);
+    let api = api
+        .route(
+            "/api/openapi.json",
+            get(async move || Json(OpenApiDocument::clone(&document))),
+        )
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(cors(&service))
+        .with_state(service);
+    with_errors(api.merge(health.router()))
+}
+
+/// Makes every error have our form, whoever found it.
+pub(crate) fn with_errors(routes: Router) -> Router {
+    routes
+        .fallback(|uri: Uri| async move { ApiError::not_found(uri.path()) })
+        .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
+        .layer(CatchPanicLayer::custom(|panic: Box<dyn Any + Send>| {
+            let what = panic.downcast_ref::<&str>().copied().unwrap_or("a panic");
+            ApiError::internal(what).into_response()
+        }))
+        .layer(always("x-content-type-options", "nosniff"))
+        .layer(always("referrer-policy", "no-referrer"))
+}
+
+/// The OpenAPI document of every path under `/api`.
+pub fn open_api() -> OpenApiDocument {
+    api().into_openapi()
+}
+
+fn api() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(accounts::register))
+        .routes(routes!(accounts::set_up))
+        .routes(routes!(accounts::log_in))
+        .routes(routes!(accounts::log_out))
+        .routes(routes!(accounts::me))
+        .routes(routes!(accounts::change_password))
+        .routes(routes!(operations::list, operations::make))
+        .routes(routes!(operations::revoke))
+        .routes(routes!(operations::audit))
+        .routes(routes!(rooms::list, rooms::create))
+        .routes(routes!(rooms::show, rooms::change, rooms::delete))
+        .routes(routes!(rooms::show_by_code))
+        .routes(routes!(rooms::start))
+        .routes(routes!(rooms::end))
+        .routes(routes!(rooms::join::join))
+        .routes(routes!(rooms::lobby::list))
+        .routes(routes!(rooms::lobby::admit))
+        .routes(routes!(rooms::lobby::deny))
+        .routes(routes!(rooms::lobby::leave))
+        .routes(routes!(rooms::lobby::admit_all))
+        .routes(routes!(rooms::lobby::stream))
+        .routes(routes!(tokens::room_token))
+        .routes(routes!(tokens::room_token_v1))
+        .routes(routes!(tokens::connection_info))
+        .routes(routes!(tokens::publisher))
+        .routes(routes!(tokens::viewer))
+        .routes(routes!(tokens::media_server))
+        .routes(routes!(aliases::list_rooms, aliases::create_room))
+        .routes(routes!(aliases::delete_room))
+        .routes(routes!(aliases::join_room))
+        .routes(routes!(aliases::voice_token))
+        .routes(routes!(aliases::waiting_room_stats))
+        .routes(routes!(aliases::change_public_meeting))
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Lectern", description = "Rooms with live captions, and the lectures that are made of them."),
+    modifiers(&Proofs),
+    security(("token" = []), ("cookie" = []), ("server" = []), ())
+)]
+struct Document;
+
+/// The ways to prove who one is.
+struct Proofs;
+
+impl Modify for Proofs {
+    fn modify(&self, document: &mut OpenApiDocument) {
+        let components = document.components.get_or_insert_with(Components::new);
+        let token = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("JWT")
+            .build();
+        components.add_security_scheme("token", SecurityScheme::Http(token));
+        let cookie = SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(SESSION_COOKIE)));
+        components.add_security_scheme("cookie", cookie);
+        let server = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("x-api-key")));
+        components.add_security_scheme("server", server);
+    }
+}
+
+/// Pages of these origins may call us with cookies; none else may.
+fn cors(service: &Service) -> CorsLayer {
+    let origins = service.settings.web_origins.iter();
+    let origins: Vec<_> = origins
+        .filter_map(|origin| HeaderValue::from_str(origin).ok())
+        .collect();
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins))
+        .allow_credentials(true)
+        .allow_methods([
+            Method::GET,
+            Method::POST,
+            Method::PATCH,
+            Method::PUT,
+            Method::DELETE,
+        ])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            HeaderName::from_static("last-event-id"),
+            HeaderName::from_static("x-api-key"),
+        ])
+}
+
+fn always(name: &'static str, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::if_not_present(HeaderName::from_static(name), HeaderValue::from_static(value))
+}
+
+/// Names, settings and messages are small. Files go another way.
+const BODY_BYTES_MAX: usize = 256 * 1024;

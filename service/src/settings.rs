@@ -1,0 +1,122 @@
+//! What the service is told when it starts.
+
+use std::{net::IpAddr, time::Duration};
+
+use secrecy::SecretString;
+
+/// Everything that an operator may choose.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The LiveKit server that rooms are at.
+    pub livekit: LiveKit,
+    /// Signs sessions; at least [`SECRET_BYTES_MIN`] bytes.
+    pub jwt_secret: SecretString,
+    /// Whether anybody may register.
+    pub registration: Registration,
+    /// Whether callers without credentials may make and join rooms, as on a machine of one's own.
+    pub open_rooms: OpenRooms,
+    /// Origins of web pages that may call us from a browser besides our own, `https://meet.example.org` say.
+    pub web_origins: Vec<String>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// How often a caller may call.
+    pub limits: Limits,
+    /// How long things last.
+    pub lifetimes: Lifetimes,
+}
+
+/// A LiveKit server and our right to use it.
+#[derive(Debug, Clone)]
+pub struct LiveKit {
+    /// Where we reach it, `ws://…`, `wss://…`, `http://…` or `https://…`.
+    pub url: String,
+    /// Where browsers reach it, `ws://…` or `wss://…`.
+    pub public_url: String,
+    /// Our key's name.
+    pub api_key: String,
+    /// Our key.
+    pub api_secret: SecretString,
+}
+
+/// Whether anybody may register.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registration {
+    /// Anybody, as a host.
+    Open,
+    /// Administrators make accounts.
+    Closed,
+}
+
+/// Whether callers without credentials may make and join rooms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenRooms {
+    /// They may.
+    Yes,
+    /// They need an account, an invitation or a key.
+    No,
+}
+
+/// How often something may be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// That many times
+    pub times: u32,
+    /// within this time.
+    pub within: Duration,
+}
+
+/// How often a caller may call.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Any request.
+    pub requests: Limit,
+    /// A wrong PIN, by address, by browser and by room.
+    pub pin: Limit,
+    /// An attempt to log in, by address and by account.
+    pub login: Limit,
+}
+
+/// How long things last.
+#[derive(Debug, Clone, Copy)]
+pub struct Lifetimes {
+    /// A login.
+    pub session: Duration,
+    /// A token to join a room with.
+    pub join: Duration,
+    /// A token for a server's publisher.
+    pub publisher: Duration,
+    /// A token for a server's viewer.
+    pub viewer: Duration,
+    /// How long somebody waits at a door before they are sent away.
+    pub lobby: Duration,
+}
+
+/// A shorter secret can be guessed.
+pub const SECRET_BYTES_MIN: usize = 32;
+
+impl Default for Limits {
+    fn default() -> Self {
+        let per_minute = |times| Limit {
+            times,
+            within: Duration::from_secs(60),
+        };
+        Self {
+            requests: per_minute(100),
+            pin: per_minute(5),
+            login: per_minute(10),
+        }
+    }
+}
+
+impl Default for Lifetimes {
+    fn default() -> Self {
+        let hours = |hours: u64| Duration::from_secs(hours * 3600);
+        Self {
+            session: hours(24 * 14),
+            join: hours(2),
+            publisher: hours(4),
+            viewer: hours(1),
+            lobby: Duration::from_secs(15 * 60),
+        }
+    }
+}

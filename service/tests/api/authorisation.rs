@@ -1,0 +1,295 @@
+//! Who may do what: a row for every route, a column for every kind of caller.
+
+use std::collections::BTreeSet;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::world::{Place, Proof, World, text};
+
+/// The kinds of callers, in the order of the columns.
+const CALLERS: [&str; 6] = [
+    "nobody",
+    "guest",
+    "owner",
+    "another host",
+    "administrator",
+    "server",
+];
+
+/// Each route, what is sent, and the status that each kind of caller gets. A guest waits in the lobby of the room.
+const TABLE: &[(&str, &str, [u16; 6])] = &[
+    // Accounts.
+    (
+        "POST /api/auth/register",
+        r#"{"email":"new@example.org","name":"New","password":"correct horse battery"}"#,
+        [201; 6],
+    ),
+    (
+        "POST /api/auth/setup",
+        r#"{"token":"x","email":"new@example.org","name":"New","password":"correct horse battery"}"#,
+        [403; 6],
+    ),
+    (
+        "POST /api/auth/login",
+        r#"{"email":"owner@example.org","password":"correct horse battery"}"#,
+        [200; 6],
+    ),
+    ("POST /api/auth/logout", "", [204; 6]),
+    ("GET /api/auth/me", "", [401, 401, 200, 200, 200, 401]),
+    (
+        "POST /api/auth/password",
+        r#"{"currentPassword":"correct horse battery","password":"correct horse battery"}"#,
+        [401, 401, 200, 200, 200, 401],
+    ),
+    // Operations.
+    ("GET /api/keys", "", [401, 401, 403, 403, 200, 401]),
+    (
+        "POST /api/keys",
+        r#"{"name":"a server"}"#,
+        [401, 401, 403, 403, 201, 401],
+    ),
+    ("DELETE /api/keys/{keyId}", "", [401, 401, 403, 403, 204, 401]),
+    ("GET /api/audit", "", [401, 401, 403, 403, 200, 401]),
+    // Rooms.
+    ("GET /api/rooms", "", [401, 401, 200, 200, 200, 401]),
+    (
+        "POST /api/rooms",
+        r#"{"title":"Algebra"}"#,
+        [401, 401, 201, 201, 201, 401],
+    ),
+    ("GET /api/rooms/{roomId}", "", [200; 6]),
+    (
+        "PATCH /api/rooms/{roomId}",
+        r#"{"title":"Analysis"}"#,
+        [401, 403, 200, 403, 200, 403],
+    ),
+    ("DELETE /api/rooms/{roomId}", "", [401, 403, 204, 403, 204, 403]),
+    ("GET /api/rooms/by-code/{code}", "", [200; 6]),
+    (
+        "POST /api/rooms/{roomId}/start",
+        "",
+        [401, 403, 200, 403, 200, 403],
+    ),
+    ("POST /api/rooms/{roomId}/end", "", [401, 403, 200, 403, 200, 403]),
+    (
+        "POST /api/rooms/{roomId}/join",
+        r#"{"name":"Somebody","sessionFingerprint":"somebodys-browser"}"#,
+        [202, 202, 200, 202, 200, 202],
+    ),
+    // The lobby.
+    (
+        "GET /api/rooms/{roomId}/lobby",
+        "",
+        [401, 403, 200, 403, 200, 403],
+    ),
+    (
+        "POST /api/rooms/{roomId}/lobby/{entryId}/admit",
+        "",
+        [401, 403, 200, 403, 200, 403],
+    ),
+    (
+        "POST /api/rooms/{roomId}/lobby/{entryId}/deny",
+        "",
+        [401, 403, 200, 403, 200, 403],
+    ),
+    (
+        "POST /api/rooms/{roomId}/lobby/{entryId}/leave",
+        "",
+        [403, 204, 403, 403, 403, 403],
+    ),
+    (
+        "POST /api/rooms/{roomId}/lobby/admit-all",
+        "",
+        [401, 403, 200, 403, 200, 403],
+    ),
+    (
+        "GET /api/rooms/{roomId}/lobby/stream",
+        "",
+        [401, 200, 200, 401, 200, 401],
+    ),
+    // Tokens. Who waits gets none.
+    (
+        "POST /api/livekit/token",
+        r#"{"roomId":"{roomId}"}"#,
+        [401, 403, 200, 403, 200, 403],
+    ),
+    (
+        "POST /api/v1/livekit/token",
+        r#"{"meetingId":"{roomId}"}"#,
+        [401, 403, 200, 403, 200, 403],
+    ),
+    ("GET /api/v1/livekit/connection-info", "", [200; 6]),
+    (
+        "POST /api/token/publisher",
+        r#"{"userId":"7","roomId":"{roomId}"}"#,
+        [401, 401, 401, 401, 401, 200],
+    ),
+    (
+        "POST /api/token/viewer",
+        r#"{"userId":"7","roomId":"{roomId}"}"#,
+        [401, 401, 401, 401, 401, 200],
+    ),
+    (
+        "POST /api/token/mediaserver",
+        r#"{"userId":"7","roomId":"{roomId}"}"#,
+        [401, 401, 401, 401, 401, 200],
+    ),
+    // Aliases, where rooms are not open to everybody.
+    ("GET /rooms", "", [401, 401, 200, 200, 200, 401]),
+    (
+        "POST /rooms",
+        r#"{"name":"Standup"}"#,
+        [401, 401, 201, 201, 201, 401],
+    ),
+    ("DELETE /rooms/{roomId}", "", [401, 401, 200, 403, 403, 401]),
+    (
+        "POST /rooms/{roomId}/join",
+        r#"{"identity":"bob"}"#,
+        [401, 401, 403, 403, 403, 401],
+    ),
+    (
+        "GET /voice/token?channel_id={roomId}&user_id={ownerId}",
+        "",
+        [401, 401, 200, 403, 403, 401],
+    ),
+    (
+        "GET /api/v1/meetings/{meetingId}/waiting-room/stats",
+        "",
+        [401, 403, 200, 403, 200, 403],
+    ),
+    (
+        "PATCH /api/v1/public-meetings/{meetingId}",
+        r#"{"settings":{"waiting_room":true}}"#,
+        [401, 403, 200, 403, 200, 403],
+    ),
+];
+
+/// People who call, made once.
+struct People {
+    owner: Proof,
+    other: Proof,
+    admin: Proof,
+    server: Proof,
+}
+
+impl People {
+    async fn new(world: &World) -> Self {
+        let admin = world.admin().await;
+        let key = world
+            .ok(
+                Method::POST,
+                "/api/keys",
+                &admin,
+                Some(json!({ "name": "server" })),
+            )
+            .await;
+        Self {
+            owner: world.host("Owner").await,
+            other: world.host("Other").await,
+            admin,
+            server: Proof::Key(text(&key["key"])),
+        }
+    }
+
+    /// A fresh login, since some routes end them.
+    async fn proof(&self, world: &World, caller: &str, guest: &Proof) -> Proof {
+        let log_in = async |email: &str| {
+            let body = json!({ "email": email, "password": crate::world::PASSWORD });
+            let made = world
+                .ok(Method::POST, "/api/auth/login", &Proof::Nothing, Some(body))
+                .await;
+            Proof::Token(text(&made["token"]))
+        };
+        match caller {
+            "nobody" => Proof::Nothing,
+            "guest" => guest.clone(),
+            "owner" => log_in("owner@example.org").await,
+            "another host" => log_in("other@example.org").await,
+            "administrator" => log_in("admin@example.org").await,
+            _ => self.server.clone(),
+        }
+    }
+}
+
+async fn every_route_lets_in_whom_its_row_says(place: Place) {
+    let world = World::at(place, |_| {}).await;
+    let people = People::new(&world).await;
+    let owner_id = text(&world.get("/api/auth/me", &people.owner).await.1["id"]);
+    let mut wrong = Vec::new();
+    for (route, body, expected) in TABLE {
+        for (caller, expected) in CALLERS.iter().zip(expected) {
+            // Everything anew, so that no row depends on another.
+            let owner = people.proof(&world, "owner", &Proof::Nothing).await;
+            let room = world.room(&owner, json!({ "lobby": true })).await;
+            let id = text(&room["id"]);
+            let (_, waiting) = world.join(&id, "Guest", json!({})).await;
+            let guest = Proof::Token(text(&waiting["guestToken"]));
+            let key = world
+                .ok(
+                    Method::POST,
+                    "/api/keys",
+                    &people.proof(&world, "administrator", &guest).await,
+                    Some(json!({ "name": "k" })),
+                )
+                .await;
+            let filled = |text_with_names: &str| {
+                text_with_names
+                    .replace("{roomId}", &id)
+                    .replace("{meetingId}", &id)
+                    .replace("{entryId}", &text(&waiting["lobbyEntryId"]))
+                    .replace("{code}", &text(&room["code"]))
+                    .replace("{keyId}", &text(&key["id"]))
+                    .replace("{ownerId}", &owner_id)
+                    .replace(
+                        "new@example.org",
+                        &format!("new-{id}-{}@example.org", caller.len()),
+                    )
+            };
+            let proof = people.proof(&world, caller, &guest).await;
+            let (method, path) = route.split_once(' ').expect("a method and a path");
+            let method: Method = method.parse().expect("a method");
+            let mut request = world.request(method, &filled(path), &proof);
+            if !body.is_empty() {
+                let body: Value = serde_json::from_str(&filled(body)).expect("JSON");
+                request = request.json(&body);
+            }
+            // Only the status: streams don't end.
+            let status = request.send().await.expect("an answer").status().as_u16();
+            if status != *expected {
+                wrong.push(format!("{route} for {caller}: {status}, not {expected}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    drop((people.other, people.admin));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn every_route_lets_in_whom_its_row_says_on_sqlite() {
+    every_route_lets_in_whom_its_row_says(Place::Sqlite).await;
+}
+
+#[tokio::test]
+async fn every_route_lets_in_whom_its_row_says_on_postgres() {
+    every_route_lets_in_whom_its_row_says(Place::postgres().await).await;
+}
+
+#[test]
+fn every_route_has_a_row() {
+    let document = serde_json::to_value(lectern_service::open_api()).expect("JSON");
+    let paths = document["paths"].as_object().expect("paths");
+    let documented: BTreeSet<String> = paths
+        .iter()
+        .flat_map(|(path, item)| {
+            let methods = item.as_object().expect("methods").keys();
+            methods.map(move |method| format!("{} {path}", method.to_uppercase()))
+        })
+        .collect();
+    let rows: BTreeSet<String> = TABLE
+        .iter()
+        .map(|(route, ..)| route.split('?').next().expect("a path").to_owned())
+        .collect();
+    assert_eq!(documented, rows);
+}

@@ -1,0 +1,21 @@
+//! The service as its callers meet it: over a socket, on a real database, with a real LiveKit server.
+//!
+//! `make test`, or `scripts/with-services cargo test --test api`.
+
+mod accounts;
+mod aliases;
+mod authorisation;
+mod document;
+mod health;
+mod lobby;
+mod rooms;
+mod security;
+mod stream;
+mod world;
+
+/// The environment variable `name`; a test that needs a server fails without it.
+fn required(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| {
+        panic!("{name} is not set: run `make test`, or `scripts/with-services cargo test`")
+    })
+}

@@ -1,0 +1,286 @@
+//! A service of its own for each test, and people who call it.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use lectern_pipelines::UnixMillis;
+use lectern_service::{
+    Health, Lifetimes, Limit, Limits, LiveKit, OpenRooms, Registration, Service, Settings, serve,
+};
+use lectern_storage::{Database, DatabaseConfig};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use crate::required;
+
+/// A service that runs, and what it runs on.
+pub(crate) struct World {
+    pub(crate) base: String,
+    pub(crate) database: Database,
+    pub(crate) setup_token: Option<SecretString>,
+    pub(crate) http: Client,
+    ahead: Arc<AtomicI64>,
+    stop: CancellationToken,
+    task: JoinHandle<Result<(), lectern_service::Error>>,
+    folder: TempDir,
+    place: Place,
+}
+
+/// Which database.
+#[derive(Clone)]
+pub(crate) enum Place {
+    Sqlite,
+    Postgres { admin_url: String, name: String },
+}
+
+impl Place {
+    /// A database of its own on the Postgres server of the tests.
+    pub(crate) async fn postgres() -> Self {
+        let admin_url = required("TEST_DATABASE_URL");
+        let name = format!("lectern_api_{}", uuid::Uuid::now_v7().simple());
+        administer(&admin_url, format!("create database {name}")).await;
+        Self::Postgres { admin_url, name }
+    }
+
+    fn url(&self) -> Option<SecretString> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres { admin_url, name } => {
+                let (server, _) = admin_url.rsplit_once('/').expect("a URL that names a database");
+                Some(format!("{server}/{name}").into())
+            }
+        }
+    }
+}
+
+async fn administer(admin_url: &str, statement: String) {
+    use sqlx::Connection;
+    let mut connection = sqlx::PgConnection::connect(admin_url)
+        .await
+        .expect("TEST_DATABASE_URL leads to a Postgres server");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(statement))
+        .execute(&mut connection)
+        .await
+        .expect("a statement that runs");
+}
+
+/// Who calls.
+#[derive(Debug, Clone)]
+pub(crate) enum Proof {
+    Nothing,
+    Token(String),
+    Key(String),
+    Cookie(String),
+}
+
+impl World {
+    /// A service on SQLite, as by default.
+    pub(crate) async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// A service whose operator has changed some settings.
+    pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::at(Place::Sqlite, change).await
+    }
+
+    /// A service on this database.
+    pub(crate) async fn at(place: Place, change: impl FnOnce(&mut Settings)) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = DatabaseConfig {
+            url: place.url(),
+            direct_url: None,
+            data_dir: folder.path().to_owned(),
+            max_connections: 4,
+        };
+        let database = Database::open(&config).await.expect("a database");
+        database.migrate().await.expect("tables");
+        let mut settings = settings();
+        change(&mut settings);
+        let ahead = Arc::new(AtomicI64::new(0));
+        let clock = Arc::clone(&ahead);
+        let service = Service::new(settings, database.clone())
+            .with_clock(move || UnixMillis(real_time() + clock.load(Ordering::SeqCst)));
+        let setup_token = service.setup_token().await.expect("a database");
+        let health = Health::new(database.clone(), String::new, None);
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("a bound address");
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(serve(listener, service, health, stop.clone().cancelled_owned()));
+        Self {
+            base: format!("http://{address}"),
+            database,
+            setup_token,
+            http: Client::builder().build().expect("a client"),
+            ahead,
+            stop,
+            task,
+            folder,
+            place,
+        }
+    }
+
+    /// Lets time pass, as far as the service knows.
+    pub(crate) fn pass(&self, time: Duration) {
+        let millis = i64::try_from(time.as_millis()).expect("a short time");
+        self.ahead.fetch_add(millis, Ordering::SeqCst);
+    }
+
+    /// Stops the service and removes what it left.
+    pub(crate) async fn end(self) {
+        self.stop.cancel();
+        self.task.await.expect("no panic").expect("a clean end");
+        self.database.close().await;
+        if let Place::Postgres { admin_url, name } = &self.place {
+            administer(admin_url, format!("drop database {name} with (force)")).await;
+        }
+        self.folder.close().expect("a folder that can be removed");
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str, proof: &Proof) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        match proof {
+            Proof::Nothing => request,
+            Proof::Token(token) => request.bearer_auth(token),
+            Proof::Key(key) => request.header("x-api-key", key),
+            Proof::Cookie(cookie) => request.header("cookie", cookie),
+        }
+    }
+
+    /// Sends a request; its status and its JSON (null where there is none).
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        proof: &Proof,
+        body: Option<Value>,
+    ) -> (u16, Value) {
+        let mut request = self.request(method, path, proof);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        answer_of(request.send().await.expect("an answer")).await
+    }
+
+    pub(crate) async fn get(&self, path: &str, proof: &Proof) -> (u16, Value) {
+        self.call(Method::GET, path, proof, None).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, proof: &Proof, body: Value) -> (u16, Value) {
+        self.call(Method::POST, path, proof, Some(body)).await
+    }
+
+    /// What a call that has to succeed answers.
+    pub(crate) async fn ok(&self, method: Method, path: &str, proof: &Proof, body: Option<Value>) -> Value {
+        let (status, body) = self.call(method.clone(), path, proof, body).await;
+        assert!((200..300).contains(&status), "{method} {path}: {status} {body}");
+        body
+    }
+
+    /// Registers somebody; their proof.
+    pub(crate) async fn host(&self, name: &str) -> Proof {
+        let body = json!({
+            "email": format!("{}@example.org", name.to_lowercase()), "name": name, "password": PASSWORD
+        });
+        let made = self
+            .ok(Method::POST, "/api/auth/register", &Proof::Nothing, Some(body))
+            .await;
+        Proof::Token(text(&made["token"]))
+    }
+
+    /// Makes the first account; an administrator's proof.
+    pub(crate) async fn admin(&self) -> Proof {
+        let token = self.setup_token.as_ref().expect("no account yet").expose_secret();
+        let body = json!({
+            "token": token, "email": "admin@example.org", "name": "Admin", "password": PASSWORD
+        });
+        let made = self
+            .ok(Method::POST, "/api/auth/setup", &Proof::Nothing, Some(body))
+            .await;
+        Proof::Token(text(&made["token"]))
+    }
+
+    /// Makes a room; its view.
+    pub(crate) async fn room(&self, host: &Proof, settings: Value) -> Value {
+        let body = json!({ "title": "Algebra", "settings": settings });
+        self.ok(Method::POST, "/api/rooms", host, Some(body)).await
+    }
+
+    /// Asks to come into a room.
+    pub(crate) async fn join(&self, room: &str, name: &str, more: Value) -> (u16, Value) {
+        let mut body = json!({ "name": name, "sessionFingerprint": format!("browser-of-{name}") });
+        for (field, value) in more.as_object().expect("an object") {
+            body[field] = value.clone();
+        }
+        self.post(&format!("/api/rooms/{room}/join"), &Proof::Nothing, body)
+            .await
+    }
+}
+
+pub(crate) const PASSWORD: &str = "correct horse battery";
+
+fn settings() -> Settings {
+    let many = Limit {
+        times: 100_000,
+        within: Duration::from_secs(60),
+    };
+    Settings {
+        livekit: LiveKit {
+            url: required("LIVEKIT_URL"),
+            public_url: required("LIVEKIT_URL"),
+            api_key: required("LIVEKIT_API_KEY"),
+            api_secret: required("LIVEKIT_API_SECRET").into(),
+        },
+        jwt_secret: "a secret of the tests, which is long enough".into(),
+        registration: Registration::Open,
+        open_rooms: OpenRooms::No,
+        web_origins: Vec::new(),
+        trusted_proxies: Vec::new(),
+        // Tests of limits set their own.
+        limits: Limits {
+            requests: many,
+            login: many,
+            ..Limits::default()
+        },
+        lifetimes: Lifetimes::default(),
+    }
+}
+
+fn real_time() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    i64::try_from(since.as_millis()).expect("for a while yet")
+}
+
+pub(crate) async fn answer_of(response: Response) -> (u16, Value) {
+    let status = response.status();
+    let bytes = response.bytes().await.expect("a whole answer");
+    let body = match bytes.is_empty() {
+        true => Value::Null,
+        false => serde_json::from_slice(&bytes).expect("JSON"),
+    };
+    assert!(
+        status.is_success() || status == StatusCode::SWITCHING_PROTOCOLS || body["success"] == json!(false),
+        "an error of another form: {status} {body}"
+    );
+    (status.as_u16(), body)
+}
+
+pub(crate) fn text(value: &Value) -> String {
+    value
+        .as_str()
+        .unwrap_or_else(|| panic!("{value} is no text"))
+        .to_owned()
+}
+
+pub(crate) fn code(body: &Value) -> &str {
+    body["error"]["code"].as_str().unwrap_or_default()
+}
