@@ -1,7 +1,7 @@
 //! A pure-Rust stand-in for the `libwebrtc` crate: what the LiveKit SDK calls, on str0m and libopus.
 //!
-//! Audio in and out, and data channels both ways. Video, screens, sound cards and end-to-end encryption are not
-//! here: whoever asks for them gets an error of type [`RtcErrorType::Unsupported`], never a silent success.
+//! Audio in and out, data channels both ways, and end-to-end encryption. Video, screens and sound cards are not here:
+//! whoever asks for them gets an error of type [`RtcErrorType::Unsupported`], never a silent success.
 
 pub mod audio_frame;
 pub mod audio_source;
@@ -25,6 +25,7 @@ pub mod video_source;
 pub mod video_track;
 
 mod connection;
+mod encryption;
 mod enum_dispatch;
 #[doc(hidden)]
 pub mod internals;

@@ -5,7 +5,6 @@ use std::fmt;
 use crate::{
     MediaType, RtcError,
     connection::Connection,
-    native::frame_cryptor,
     peer_connection::PeerConnection,
     rtp_parameters::{RtpCapabilities, RtpCodecCapability, RtpHeaderExtensionCapability},
     rtp_transceiver::RtpTransceiverDirection,
@@ -105,11 +104,6 @@ impl Default for RtcConfiguration {
 impl RtcConfiguration {
     /// Refuses what this crate cannot honour, rather than connect by another way than asked.
     pub(crate) fn check(&self) -> Result<(), RtcError> {
-        if frame_cryptor::is_demanded() {
-            return Err(RtcError::unsupported(
-                "end-to-end encryption was asked for, and this build of libwebrtc has none",
-            ));
-        }
         match self.ice_transport_type {
             IceTransportsType::All => Ok(()),
             // The SDK may make a connection before it knows the servers, and configure it later.

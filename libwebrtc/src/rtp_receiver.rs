@@ -3,8 +3,9 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    RtcError, connection::transceiver::Transceiver, media_stream::MediaStream,
-    media_stream_track::MediaStreamTrack, rtp_parameters::RtpParameters, stats::RtcStats,
+    RtcError, connection::transceiver::Transceiver, encryption::track::TrackCipher,
+    media_stream::MediaStream, media_stream_track::MediaStreamTrack, rtp_parameters::RtpParameters,
+    stats::RtcStats,
 };
 
 /// The half of a media section that receives.
@@ -41,6 +42,11 @@ impl RtpReceiver {
     /// How it is encoded.
     pub fn parameters(&self) -> RtpParameters {
         self.transceiver.receiver_parameters()
+    }
+
+    /// From now on nothing is heard of the track that this did not decrypt.
+    pub(crate) fn decrypt(&self, cipher: Arc<TrackCipher>) {
+        self.transceiver.decrypt(cipher);
     }
 }
 

@@ -3,8 +3,8 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    RtcError, connection::transceiver::Transceiver, media_stream_track::MediaStreamTrack,
-    rtp_parameters::RtpParameters, stats::RtcStats,
+    RtcError, connection::transceiver::Transceiver, encryption::track::TrackCipher,
+    media_stream_track::MediaStreamTrack, rtp_parameters::RtpParameters, stats::RtcStats,
 };
 
 /// Who encodes video. Nobody, here.
@@ -78,9 +78,9 @@ impl RtpSender {
     /// Chooses who encodes video: without effect, as no video can be sent.
     pub fn set_video_encoder_backend(&self, _backend: VideoEncoderBackend) {}
 
-    /// Sends nothing from now on, whatever else is asked: for a track that must not go out in clear.
-    pub(crate) fn silence(&self) {
-        self.transceiver.silence();
+    /// From now on nothing goes out that this did not encrypt.
+    pub(crate) fn encrypt(&self, cipher: Arc<TrackCipher>) {
+        self.transceiver.encrypt(cipher);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Calls through a real LiveKit server, on one kind of network after the other.
 
+#[expect(dead_code, reason = "some of it is for the tests of encryption alone")]
 mod support;
 
 use livekit::webrtc::{

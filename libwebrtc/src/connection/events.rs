@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use super::channel::Channel;
 use crate::{
     data_channel::{DataChannel, DataChannelState},
+    encryption::track::Change,
     ice_candidate::IceCandidate,
     peer_connection::{
         IceConnectionState, IceGatheringState, PeerConnectionState, SignalingState, TrackEvent,
@@ -31,6 +32,7 @@ pub(crate) enum Event {
     Messages(Arc<Channel>),
     // Bytes of the channel were sent.
     Sent(Arc<Channel>, u64),
+    Encryption(Change),
 }
 
 /// The callbacks of a connection.
@@ -68,6 +70,7 @@ impl Handlers {
                     .buffered_amount_change
                     .call(|handler| handler(bytes));
             }
+            Event::Encryption(change) => change.tell(),
         }
     }
 

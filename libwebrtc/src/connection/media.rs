@@ -11,16 +11,18 @@ use str0m::{
 };
 
 use super::{
-    core::Core,
+    core::{Core, Session},
+    events::Event,
     transceiver::{Inbound, Transceiver},
 };
 use crate::{
     MediaType,
     audio_track::Origin,
+    encryption::track::{Change, TrackCipher},
     media_stream_track::MediaStreamTrack,
     playout::Packet,
     sdp::{Numbers, Section},
-    sending::{BITRATE, Encoding, Sending},
+    sending::{self, BITRATE, Encoding, Sending},
 };
 
 /// A section that sends.
@@ -49,6 +51,14 @@ impl Wishes {
             bitrate: theirs
                 .opus_parameter("maxaveragebitrate")
                 .and_then(|bitrate| bitrate.parse().ok()),
+        }
+    }
+
+    /// The same without redundancy.
+    fn alone(self) -> Self {
+        Self {
+            redundancy: false,
+            ..self
         }
     }
 
@@ -117,6 +127,11 @@ impl Core {
         let wishes = Wishes::of(theirs);
         match (sends, known) {
             (true, None) => {
+                if transceiver.lacks_cipher() {
+                    tracing::warn!(
+                        "a track is not sent until it is encrypted, as was asked for in this process"
+                    );
+                }
                 let sending = Sending::new(self.waker.clone());
                 self.outgoing.push(Outgoing {
                     transceiver: transceiver.clone(),
@@ -138,52 +153,17 @@ impl Core {
         let Some(session) = self.session.as_mut().filter(|session| session.is_encrypted) else {
             return deadline;
         };
-        let mut has_sent = false;
+        let mut sent = Sent::default();
         for outgoing in &mut self.outgoing {
-            let Some(wish) = outgoing.transceiver.wish() else {
-                outgoing.sending.stop();
-                continue;
-            };
-            let Origin::Source(source) = wish.track.origin() else {
-                continue;
-            };
-            let (number, encoding) = outgoing.wishes.encoding(wish.bitrate, session.numbers);
-            let mut api = session.rtc.direct_api();
-            let transceiver = &outgoing.transceiver;
-            let next = outgoing
-                .sending
-                .poll(now, source.feed(), wish.track.enabled(), encoding, |packet| {
-                    let Some(stream) = api.stream_tx(&wish.ssrc.into()) else {
-                        return;
-                    };
-                    let level = ExtensionValues {
-                        audio_level: Some(-i8::try_from(packet.level).unwrap_or(i8::MAX)),
-                        voice_activity: Some(packet.level < VOICE_LEVEL_MAX),
-                        ..ExtensionValues::default()
-                    };
-                    let write = RtpWrite::new(
-                        number.into(),
-                        packet.sequence.into(),
-                        packet.timestamp,
-                        now,
-                        packet.payload,
-                    )
-                    .marker(packet.is_first)
-                    .ext_vals(level);
-                    stream.write_rtp(write);
-                    transceiver.count_outbound(|outbound| {
-                        outbound.packets += 1;
-                        outbound.bytes += packet.payload.len() as u64;
-                        outbound.bitrate = encoding.bitrate;
-                    });
-                    has_sent = true;
-                });
-            if let Some(next) = next {
+            if let Some(next) = outgoing.send(now, session, &mut sent) {
                 deadline = deadline.min(next);
             }
         }
-        if has_sent {
+        if sent.is_something {
             self.changed();
+        }
+        for change in sent.changes {
+            self.tell(Event::Encryption(change));
         }
         deadline
     }
@@ -196,24 +176,49 @@ impl Core {
         let ssrc = *packet.header.ssrc;
         let sequence = *packet.seq_no;
         let passed = now - self.began;
-        let Some(track) = owner.count_inbound(ssrc, sequence, |inbound| inbound.count(&packet, passed))
+        let Some(heard) = owner.count_inbound(ssrc, sequence, |inbound| inbound.count(&packet, passed))
         else {
             return;
         };
-        let Some(sinks) = track.sinks() else {
+        let red = self.session.as_ref().and_then(|session| session.numbers.red);
+        let is_redundant = red == Some(*packet.header.payload_type);
+        let payload = match &heard.cipher {
+            None => packet.payload,
+            Some(cipher) => match self.decrypt(cipher, &packet.payload, is_redundant) {
+                Some(payload) => payload,
+                None => return,
+            },
+        };
+        let Some(sinks) = heard.track.sinks() else {
             return;
         };
-        let red = self.session.as_ref().and_then(|session| session.numbers.red);
         let packet = Packet {
             ssrc,
             sequence,
             timestamp: packet.time.numer(),
-            is_redundant: red == Some(*packet.header.payload_type),
+            is_redundant,
             #[cfg(any(test, feature = "opus-packets"))]
             loudness: loudness(&packet.header.ext_vals),
-            payload: packet.payload,
+            payload,
         };
-        sinks.push(now, &packet, track.enabled());
+        sinks.push(now, &packet, heard.track.enabled());
+    }
+
+    fn decrypt(
+        &mut self,
+        cipher: &Arc<TrackCipher>,
+        payload: &[u8],
+        is_redundant: bool,
+    ) -> Option<Arc<[u8]>> {
+        let (payload, change) = match is_redundant {
+            false => cipher.open(payload),
+            // Several packets in one encryption are nothing that clients of LiveKit send.
+            true => (None, cipher.refuse()),
+        };
+        if let Some(change) = change {
+            self.tell(Event::Encryption(change));
+        }
+        payload.map(Arc::from)
     }
 
     /// The section that a packet belongs to.
@@ -249,6 +254,77 @@ impl Core {
         }
         deadline
     }
+}
+
+/// What came of a turn of sending.
+#[derive(Default)]
+struct Sent {
+    is_something: bool,
+    changes: Vec<Change>,
+}
+
+impl Outgoing {
+    /// Sends what is due of this section, and says when more will be.
+    fn send(&mut self, now: Instant, session: &mut Session, sent: &mut Sent) -> Option<Instant> {
+        let Some(wish) = self.transceiver.wish() else {
+            self.sending.stop();
+            return None;
+        };
+        let Origin::Source(source) = wish.track.origin() else {
+            return None;
+        };
+        let cipher = wish.cipher.as_ref();
+        let (number, encoding) = match cipher {
+            None => self.wishes.encoding(wish.bitrate, session.numbers),
+            // Others expect a single packet in each encryption.
+            Some(_) => self.wishes.alone().encoding(wish.bitrate, session.numbers),
+        };
+        let is_enabled = wish.track.enabled() && cipher.is_none_or(|cipher| cipher.is_on());
+        let mut api = session.rtc.direct_api();
+        let (transceiver, mut sealed) = (&self.transceiver, Vec::new());
+        self.sending
+            .poll(now, source.feed(), is_enabled, encoding, |packet| {
+                let Some(stream) = api.stream_tx(&wish.ssrc.into()) else {
+                    return;
+                };
+                let payload = match cipher {
+                    None => packet.payload,
+                    Some(cipher) => {
+                        let (is_sealed, change) = cipher.seal(packet.payload, &mut sealed);
+                        sent.changes.extend(change);
+                        if !is_sealed {
+                            return;
+                        }
+                        &sealed
+                    }
+                };
+                stream.write_rtp(written(&packet, number, now, payload));
+                transceiver.count_outbound(|outbound| {
+                    outbound.packets += 1;
+                    outbound.bytes += payload.len() as u64;
+                    outbound.bitrate = encoding.bitrate;
+                });
+                sent.is_something = true;
+            })
+    }
+}
+
+/// A packet as it goes out, with its loudness beside it.
+fn written(packet: &sending::Packet<'_>, number: u8, now: Instant, payload: &[u8]) -> RtpWrite {
+    let level = ExtensionValues {
+        audio_level: Some(-i8::try_from(packet.level).unwrap_or(i8::MAX)),
+        voice_activity: Some(packet.level < VOICE_LEVEL_MAX),
+        ..ExtensionValues::default()
+    };
+    RtpWrite::new(
+        number.into(),
+        packet.sequence.into(),
+        packet.timestamp,
+        now,
+        payload,
+    )
+    .marker(packet.is_first)
+    .ext_vals(level)
 }
 
 impl Inbound {

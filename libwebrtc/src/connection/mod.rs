@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 use crate::{
     RtcError,
     data_channel::{DataChannelError, DataChannelState},
+    native::frame_cryptor,
     network::{Network, PACKET_BYTES_MAX},
     peer_connection_factory::RtcConfiguration,
     stats::RtcStats,
@@ -24,7 +25,7 @@ use crate::{
 
 pub(crate) mod channel;
 mod core;
-mod events;
+pub(crate) mod events;
 pub(crate) mod handle;
 mod media;
 mod messages;
@@ -46,6 +47,8 @@ pub(crate) struct Connection {
     core: Mutex<Core>,
     events: Mutex<VecDeque<Event>>,
     handlers: Handlers,
+    // Whether no audio may go out in clear.
+    must_encrypt: bool,
     // Shared with the sources that are sent, which wake the task when there is something to send.
     waker: Arc<Notify>,
 }
@@ -67,6 +70,7 @@ impl Connection {
             )),
             events: Mutex::default(),
             handlers: Handlers::default(),
+            must_encrypt: frame_cryptor::is_demanded(),
             waker: waker.clone(),
         });
         runtime.spawn(connection.clone().run());

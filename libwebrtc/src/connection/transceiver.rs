@@ -1,10 +1,7 @@
 //! A media section, as the application and the connection share it.
 
 use std::{
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Weak},
     time::Duration,
 };
 
@@ -14,6 +11,7 @@ use super::{Connection, statistics};
 use crate::{
     MediaType, RtcError,
     audio_track::{Origin, RtcAudioTrack},
+    encryption::track::TrackCipher,
     media_stream::MediaStream,
     media_stream_track::MediaStreamTrack,
     playout::sinks::Sinks,
@@ -30,7 +28,8 @@ pub(crate) struct Transceiver {
     // The number of what we send by this section.
     ssrc: u32,
     connection: Weak<Connection>,
-    silenced: AtomicBool,
+    // Whether nothing may go out in clear.
+    must_encrypt: bool,
     state: Mutex<State>,
 }
 
@@ -40,6 +39,8 @@ struct State {
     direction: RtpTransceiverDirection,
     current: Option<RtpTransceiverDirection>,
     sent: Option<RtcAudioTrack>,
+    // It stays when the track goes: the next one is not for everybody's ears either.
+    cipher: Option<Arc<TrackCipher>>,
     // The track id that was offered; it outlives the track, so that the section does not change its name.
     offered_track_id: Option<String>,
     stream_id: String,
@@ -56,6 +57,7 @@ struct Received {
     // Their name of the track, which tells one track from the next on the same section.
     track_id: String,
     track: MediaStreamTrack,
+    cipher: Option<Arc<TrackCipher>>,
     inbound: Inbound,
 }
 
@@ -102,6 +104,15 @@ pub(crate) struct Wish {
     pub(crate) ssrc: u32,
     pub(crate) track: RtcAudioTrack,
     pub(crate) bitrate: Option<u64>,
+    /// What every packet must be encrypted with, if any.
+    pub(crate) cipher: Option<Arc<TrackCipher>>,
+}
+
+/// What the next packets of the other side are for.
+pub(crate) struct Heard {
+    pub(crate) track: RtcAudioTrack,
+    /// What every packet must be decrypted with, if any.
+    pub(crate) cipher: Option<Arc<TrackCipher>>,
 }
 
 impl Transceiver {
@@ -128,6 +139,7 @@ impl Transceiver {
             direction: init.direction,
             current: None,
             sent: None,
+            cipher: None,
             offered_track_id: None,
             stream_id: init
                 .stream_ids
@@ -143,7 +155,9 @@ impl Transceiver {
             kind,
             ssrc: *str0m::rtp::Ssrc::new(),
             connection: connection.clone(),
-            silenced: AtomicBool::new(false),
+            must_encrypt: connection
+                .upgrade()
+                .is_some_and(|connection| connection.must_encrypt),
             state: Mutex::new(state),
         })
     }
@@ -205,7 +219,7 @@ impl Transceiver {
         let state = self.state.lock();
         let agreed = state.current.is_some_and(RtpTransceiverDirection::sends);
         let active = state.encodings.first().is_none_or(|encoding| encoding.active);
-        if !agreed || !active || self.silenced.load(Ordering::SeqCst) {
+        if !agreed || !active || (self.must_encrypt && state.cipher.is_none()) {
             return None;
         }
         let bitrate = state.encodings.first().and_then(|encoding| encoding.max_bitrate);
@@ -213,6 +227,7 @@ impl Transceiver {
             ssrc: self.ssrc,
             track: state.sent.clone()?,
             bitrate,
+            cipher: state.cipher.clone(),
         })
     }
 
@@ -234,9 +249,22 @@ impl Transceiver {
         };
     }
 
-    pub(crate) fn silence(&self) {
-        self.silenced.store(true, Ordering::SeqCst);
+    /// Encrypts what is sent from now on.
+    pub(crate) fn encrypt(&self, cipher: Arc<TrackCipher>) {
+        self.state.lock().cipher = Some(cipher);
         self.wake();
+    }
+
+    /// Whether something should go out that must be encrypted, and there is nothing to encrypt it with.
+    pub(crate) fn lacks_cipher(&self) -> bool {
+        self.must_encrypt && self.state.lock().cipher.is_none()
+    }
+
+    /// Decrypts what is received of the present track from now on. The next track on this section is another one.
+    pub(crate) fn decrypt(&self, cipher: Arc<TrackCipher>) {
+        if let Some(received) = &mut self.state.lock().received {
+            received.cipher = Some(cipher);
+        }
     }
 
     pub(crate) fn sender_parameters(&self) -> RtpParameters {
@@ -332,18 +360,19 @@ impl Transceiver {
             stream_id: stream_id.to_owned(),
             track_id: track_id.to_owned(),
             track,
+            cipher: None,
             inbound: Inbound::default(),
         }
     }
 
-    /// The audio track that a packet of this section belongs to, once it is counted. A late one, from when somebody
+    /// What a packet of this section is for, once it is counted. A late one, from when somebody
     /// else was heard under the same number, belongs to none.
     pub(crate) fn count_inbound(
         &self,
         ssrc: u32,
         sequence: u64,
         count: impl FnOnce(&mut Inbound),
-    ) -> Option<RtcAudioTrack> {
+    ) -> Option<Heard> {
         let mut state = self.state.lock();
         if state
             .heard
@@ -355,8 +384,12 @@ impl Transceiver {
         let MediaStreamTrack::Audio(track) = &received.track else {
             return None;
         };
+        let heard = Heard {
+            track: track.clone(),
+            cipher: received.cipher.clone(),
+        };
         count(&mut received.inbound);
-        Some(track.clone())
+        Some(heard)
     }
 
     pub(crate) fn inbound(&self) -> Option<(Inbound, MediaStreamTrack)> {

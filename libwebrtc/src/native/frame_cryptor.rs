@@ -1,20 +1,29 @@
-//! End-to-end encryption, refused.
+//! End-to-end encryption of audio and data.
 //!
-//! The SDK's types for it cannot fail when they are made. So a live [`DataPacketCryptor`] (a room that was asked to
-//! be encrypted holds one from its first moment) makes every new connection of the process fail with
-//! [`RtcErrorType::Unsupported`](crate::RtcErrorType): nothing is ever sent in clear that a caller believes encrypted.
+//! Nothing is ever sent in clear that a caller believes encrypted: a track whose [`FrameCryptor`] is turned off or has
+//! no key sends nothing. The SDK attaches it after it has added the track; so whatever connection is made while a
+//! [`DataPacketCryptor`] is alive (a room that was asked to be encrypted holds one from its first moment) sends no
+//! audio that has none.
 
 use std::{
     error::Error,
     sync::{
         Arc,
-        atomic::{AtomicI32, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
 };
 
+use parking_lot::{Mutex, MutexGuard};
+
 use crate::{
-    native::packet_trailer::PacketTrailerHandler, peer_connection_factory::PeerConnectionFactory,
-    rtp_receiver::RtpReceiver, rtp_sender::RtpSender,
+    encryption::{
+        keys::{Derivation, Keys, Policy},
+        track::TrackCipher,
+    },
+    native::packet_trailer::PacketTrailerHandler,
+    peer_connection_factory::PeerConnectionFactory,
+    rtp_receiver::RtpReceiver,
+    rtp_sender::RtpSender,
 };
 
 static LIVE_DATA_CRYPTORS: AtomicUsize = AtomicUsize::new(0);
@@ -23,8 +32,6 @@ static LIVE_DATA_CRYPTORS: AtomicUsize = AtomicUsize::new(0);
 pub(crate) fn is_demanded() -> bool {
     LIVE_DATA_CRYPTORS.load(Ordering::SeqCst) > 0
 }
-
-const REFUSAL: &str = "end-to-end encryption is not supported by this build of libwebrtc";
 
 /// Who is told when the state of an encryption changes.
 pub type OnStateChange = Box<dyn FnMut(String, EncryptionState) + Send + Sync>;
@@ -44,13 +51,13 @@ pub enum KeyDerivationAlgorithm {
 pub struct KeyProviderOptions {
     /// Whether everybody uses the same key.
     pub shared_key: bool,
-    /// How many ratchet steps are tried.
+    /// How many ratchet steps of a sender may be missed.
     pub ratchet_window_size: i32,
-    /// The salt of the ratchet.
+    /// The salt of all that is derived.
     pub ratchet_salt: Vec<u8>,
-    /// How many failures are borne.
+    /// How many failures in a row are borne before a key is given up; negative for any number.
     pub failure_tolerance: i32,
-    /// How many keys are kept.
+    /// How many keys there are of each participant, at most 256.
     pub key_ring_size: i32,
     /// How a key is derived.
     pub key_derivation_algorithm: KeyDerivationAlgorithm,
@@ -61,7 +68,7 @@ pub struct KeyProviderOptions {
 pub enum EncryptionAlgorithm {
     /// AES in GCM mode.
     AesGcm,
-    /// AES in CBC mode.
+    /// AES in CBC mode: refused, since it does not notice changes.
     AesCbc,
 }
 
@@ -95,161 +102,227 @@ pub struct EncryptedPacket {
     pub key_index: u32,
 }
 
-/// A keeper of keys that keeps none.
+/// A keeper of keys. Clones keep the same ones.
 #[derive(Clone)]
-pub struct KeyProvider {}
-
-impl KeyProvider {
-    /// A keeper of keys. Whoever connects with it is refused.
-    pub fn new(_options: KeyProviderOptions) -> Self {
-        Self {}
-    }
-
-    /// Keeps nothing, and says so.
-    pub fn set_shared_key(&self, _key_index: i32, _key: Vec<u8>) -> bool {
-        false
-    }
-
-    /// There is no key to ratchet.
-    pub fn ratchet_shared_key(&self, _key_index: i32) -> Option<Vec<u8>> {
-        None
-    }
-
-    /// There is no key.
-    pub fn get_shared_key(&self, _key_index: i32) -> Option<Vec<u8>> {
-        None
-    }
-
-    /// Keeps nothing, and says so.
-    pub fn set_key(&self, _participant_id: String, _key_index: i32, _key: Vec<u8>) -> bool {
-        false
-    }
-
-    /// There is no key to ratchet.
-    pub fn ratchet_key(&self, _participant_id: String, _key_index: i32) -> Option<Vec<u8>> {
-        None
-    }
-
-    /// There is no key.
-    pub fn get_key(&self, _participant_id: String, _key_index: i32) -> Option<Vec<u8>> {
-        None
-    }
-
-    /// Keeps nothing: unencrypted server frames are not told from others here.
-    pub fn set_sif_trailer(&self, _trailer: Vec<u8>) {}
+pub struct KeyProvider {
+    keys: Arc<Mutex<Keys>>,
+    server_mark: Arc<Mutex<Vec<u8>>>,
 }
 
-/// An encryption of media that never encrypts. A sender that gets one sends nothing from then on.
+impl KeyProvider {
+    /// A keeper that has no key yet.
+    pub fn new(options: KeyProviderOptions) -> Self {
+        let policy = Policy {
+            is_shared: options.shared_key,
+            derivation: match options.key_derivation_algorithm {
+                KeyDerivationAlgorithm::PBKDF2 => Derivation::Pbkdf2,
+                KeyDerivationAlgorithm::HKDF => Derivation::Hkdf,
+            },
+            salt: options.ratchet_salt,
+            window: usize::try_from(options.ratchet_window_size).map_or(0, |window| window.min(WINDOW_MAX)),
+            failures_max: u32::try_from(options.failure_tolerance).ok(),
+            ring: usize::try_from(options.key_ring_size).map_or(0, |ring| ring.min(RING_MAX)),
+        };
+        Self {
+            keys: Arc::new(Mutex::new(Keys::new(policy))),
+            server_mark: Arc::default(),
+        }
+    }
+
+    pub(crate) fn keys(&self) -> MutexGuard<'_, Keys> {
+        self.keys.lock()
+    }
+
+    /// Whether the server made a packet itself, in clear.
+    pub(crate) fn is_from_server(&self, packet: &[u8]) -> bool {
+        let mark = self.server_mark.lock();
+        !mark.is_empty() && packet.ends_with(&mark)
+    }
+
+    /// Sets a key that everybody uses. Says whether it was taken: not where everybody has a key of his own, nor beyond
+    /// the number of keys.
+    pub fn set_shared_key(&self, key_index: i32, key: Vec<u8>) -> bool {
+        self.keys().set_shared(key_index, key)
+    }
+
+    /// Goes on to the next key that everybody uses, and gives what it is derived from.
+    pub fn ratchet_shared_key(&self, key_index: i32) -> Option<Vec<u8>> {
+        self.keys().ratchet_shared(key_index)
+    }
+
+    /// What a key that everybody uses is derived from.
+    pub fn get_shared_key(&self, key_index: i32) -> Option<Vec<u8>> {
+        self.keys().shared_material(key_index)
+    }
+
+    /// Sets a participant's own key. Says whether it was taken: not where everybody uses the same, nor beyond the number
+    /// of keys.
+    pub fn set_key(&self, participant_id: String, key_index: i32, key: Vec<u8>) -> bool {
+        self.keys().set(&participant_id, key_index, key)
+    }
+
+    /// Goes on to a participant's next key, and gives what it is derived from.
+    pub fn ratchet_key(&self, participant_id: String, key_index: i32) -> Option<Vec<u8>> {
+        self.keys().ratchet(&participant_id, key_index)
+    }
+
+    /// What a participant's key is derived from.
+    pub fn get_key(&self, participant_id: String, key_index: i32) -> Option<Vec<u8>> {
+        self.keys().material(&participant_id, key_index)
+    }
+
+    /// Sets how packets end that the server makes itself. They are silence in clear, and are not heard.
+    pub fn set_sif_trailer(&self, trailer: Vec<u8>) {
+        *self.server_mark.lock() = trailer;
+    }
+}
+
+/// The encryption of one track. It stays with the track when it is dropped.
 #[derive(Clone)]
 pub struct FrameCryptor {
-    participant_id: String,
-    key_index: Arc<AtomicI32>,
+    cipher: Arc<TrackCipher>,
+    is_possible: bool,
 }
 
 impl FrameCryptor {
-    /// Silences the sender: it must not go out in clear.
+    /// From now on the sender sends nothing that is not encrypted.
     pub fn new_for_rtp_sender(
         _factory: &PeerConnectionFactory,
         participant_id: String,
-        _algorithm: EncryptionAlgorithm,
-        _key_provider: KeyProvider,
+        algorithm: EncryptionAlgorithm,
+        key_provider: KeyProvider,
         sender: RtpSender,
     ) -> Self {
-        sender.silence();
-        tracing::error!("{REFUSAL}: the track is not sent");
-        Self {
-            participant_id,
-            key_index: Arc::default(),
-        }
+        let cryptor = Self::new(participant_id, algorithm, key_provider);
+        sender.encrypt(cryptor.cipher.clone());
+        cryptor
     }
 
-    /// Encrypted media cannot be heard; nothing is done for it.
+    /// From now on nothing is heard of the receiver's track that was not encrypted.
     pub fn new_for_rtp_receiver(
         _factory: &PeerConnectionFactory,
         participant_id: String,
-        _algorithm: EncryptionAlgorithm,
-        _key_provider: KeyProvider,
-        _receiver: RtpReceiver,
+        algorithm: EncryptionAlgorithm,
+        key_provider: KeyProvider,
+        receiver: RtpReceiver,
     ) -> Self {
-        tracing::error!("{REFUSAL}: the track cannot be decrypted");
+        let cryptor = Self::new(participant_id, algorithm, key_provider);
+        receiver.decrypt(cryptor.cipher.clone());
+        cryptor
+    }
+
+    fn new(participant_id: String, algorithm: EncryptionAlgorithm, keys: KeyProvider) -> Self {
+        let is_possible = algorithm == EncryptionAlgorithm::AesGcm;
+        if !is_possible {
+            tracing::error!("a track is silent: {CBC_REFUSAL}");
+        }
         Self {
-            participant_id,
-            key_index: Arc::default(),
+            cipher: Arc::new(TrackCipher::new(participant_id, keys)),
+            is_possible,
         }
     }
 
-    /// Cannot be turned on; see [`FrameCryptor::enabled`].
+    /// Turns it on or off. While it is off, as it is at first, the track is silent: it does not go on in clear.
     pub fn set_enabled(&self, enabled: bool) {
-        if enabled {
-            tracing::error!("{REFUSAL}");
-        }
+        self.cipher.turn(enabled && self.is_possible);
     }
 
-    /// Never.
+    /// Whether it is on.
     pub fn enabled(&self) -> bool {
-        false
+        self.cipher.is_on()
     }
 
-    /// Which key would be used.
+    /// Chooses the key to encrypt with. What is received says itself with which it was.
     pub fn set_key_index(&self, index: i32) {
-        self.key_index.store(index, Ordering::Relaxed);
+        self.cipher.set_key_number(index);
     }
 
-    /// Which key would be used.
+    /// Which key is used to encrypt.
     pub fn key_index(&self) -> i32 {
-        self.key_index.load(Ordering::Relaxed)
+        self.cipher.key_number()
     }
 
-    /// Whose media this would be.
+    /// Whose track it is.
     pub fn participant_id(&self) -> String {
-        self.participant_id.clone()
+        self.cipher.participant().to_owned()
     }
 
-    /// Tells the handler at once that this cannot work.
+    /// Sets who is told when the state changes.
     pub fn on_state_change(&self, handler: Option<OnStateChange>) {
-        if let Some(mut handler) = handler {
-            handler(self.participant_id.clone(), EncryptionState::InternalError);
+        let Some(mut handler) = handler else {
+            return self.cipher.tell(None);
+        };
+        if !self.is_possible {
+            handler(self.participant_id(), EncryptionState::InternalError);
         }
+        self.cipher.tell(Some(handler));
     }
 
-    /// There are no frames to handle.
+    /// Without effect: only video has such metadata.
     pub fn set_packet_trailer_handler(&self, _handler: &PacketTrailerHandler) {}
 }
 
-/// An encryption of data packets that refuses. While one is alive, no connection can be made.
-pub struct DataPacketCryptor {}
+/// The encryption of data packets. While one is alive, connections that are made send no audio in clear.
+pub struct DataPacketCryptor {
+    keys: KeyProvider,
+    is_possible: bool,
+}
 
 impl DataPacketCryptor {
     /// Marks the process as one in which somebody believes to be encrypting.
-    pub fn new(_algorithm: EncryptionAlgorithm, _key_provider: KeyProvider) -> Self {
+    pub fn new(algorithm: EncryptionAlgorithm, key_provider: KeyProvider) -> Self {
         LIVE_DATA_CRYPTORS.fetch_add(1, Ordering::SeqCst);
-        Self {}
+        Self {
+            keys: key_provider,
+            is_possible: algorithm == EncryptionAlgorithm::AesGcm,
+        }
     }
 
-    /// Refuses.
+    /// Encrypts with a participant's key, or the one that everybody uses. Fails without such a key.
     pub fn encrypt(
         &self,
-        _participant_id: &str,
-        _key_index: u32,
-        _data: &[u8],
+        participant_id: &str,
+        key_index: u32,
+        data: &[u8],
     ) -> Result<EncryptedPacket, Box<dyn Error>> {
-        Err(REFUSAL.into())
+        self.check()?;
+        let mut sealed = data.to_vec();
+        let number = key_index.try_into()?;
+        let nonce = self.keys.keys().seal(participant_id, number, &[], &mut sealed)?;
+        Ok(EncryptedPacket {
+            data: sealed,
+            iv: nonce.to_vec(),
+            key_index,
+        })
     }
 
-    /// Refuses.
-    pub fn decrypt(
-        &self,
-        _participant_id: &str,
-        _packet: &EncryptedPacket,
-    ) -> Result<Vec<u8>, Box<dyn Error>> {
-        Err(REFUSAL.into())
+    /// Decrypts what a participant encrypted. Fails without the key, and for what was changed on its way.
+    pub fn decrypt(&self, participant_id: &str, packet: &EncryptedPacket) -> Result<Vec<u8>, Box<dyn Error>> {
+        self.check()?;
+        let nonce = packet.iv.as_slice().try_into()?;
+        let number = packet.key_index.try_into()?;
+        let opened = self
+            .keys
+            .keys()
+            .open(participant_id, number, nonce, &[], &packet.data)?;
+        Ok(opened.data)
+    }
+
+    fn check(&self) -> Result<(), Box<dyn Error>> {
+        match self.is_possible {
+            true => Ok(()),
+            false => Err(CBC_REFUSAL.into()),
+        }
     }
 }
 
 impl Clone for DataPacketCryptor {
     fn clone(&self) -> Self {
         LIVE_DATA_CRYPTORS.fetch_add(1, Ordering::SeqCst);
-        Self {}
+        Self {
+            keys: self.keys.clone(),
+            is_possible: self.is_possible,
+        }
     }
 }
 
@@ -258,3 +331,11 @@ impl Drop for DataPacketCryptor {
         LIVE_DATA_CRYPTORS.fetch_sub(1, Ordering::SeqCst);
     }
 }
+
+const CBC_REFUSAL: &str = "AES-CBC is not supported by this build of libwebrtc";
+
+/// A packet has one byte for its key's number.
+const RING_MAX: usize = 256;
+
+/// How many keys are tried at most: each takes a while to derive.
+const WINDOW_MAX: usize = 256;

@@ -12,7 +12,7 @@ use std::{
 };
 
 use livekit::{
-    Room, RoomEvent, RoomOptions,
+    Room, RoomEvent, RoomOptions, RoomResult,
     options::TrackPublishOptions,
     prelude::{DataPacket, LocalAudioTrack, LocalTrack, RemoteTrack},
     webrtc::{
@@ -167,17 +167,7 @@ pub(crate) struct Participant {
 
 impl Participant {
     pub(crate) async fn join(server: &Server, identity: &str, options: RoomOptions) -> Self {
-        let grants = VideoGrants {
-            room_join: true,
-            room: "room".to_owned(),
-            ..Default::default()
-        };
-        let token = AccessToken::with_api_key(KEY, SECRET)
-            .with_identity(identity)
-            .with_grants(grants)
-            .to_jwt()
-            .expect("a token");
-        let joined = patient("the room", Room::connect(&server.url, &token, options)).await;
+        let joined = patient("the room", Room::connect(&server.url, &token(identity), options)).await;
         let (room, events) = joined.unwrap_or_else(|error| panic!("{identity} cannot join: {error}"));
         Self { room, events }
     }
@@ -208,15 +198,9 @@ impl Participant {
 
     /// Sends a message until it arrives at the other: what is sent while a connection is made anew may be lost.
     pub(crate) async fn say(&self, other: &mut Self, text: &str) {
-        let packet = || DataPacket {
-            payload: text.as_bytes().to_vec(),
-            topic: Some("test".to_owned()),
-            reliable: true,
-            ..Default::default()
-        };
         let saying = async {
             loop {
-                let _ = self.room.local_participant().publish_data(packet()).await;
+                let _ = self.tell(text).await;
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         };
@@ -228,6 +212,22 @@ impl Participant {
             () = heard => {}
             () = saying => {}
         }
+    }
+
+    /// Sends a message once.
+    pub(crate) async fn tell(&self, text: &str) -> RoomResult<()> {
+        let packet = DataPacket {
+            payload: text.as_bytes().to_vec(),
+            topic: Some("test".to_owned()),
+            reliable: true,
+            ..Default::default()
+        };
+        self.room.local_participant().publish_data(packet).await
+    }
+
+    /// What has happened up to now and was not waited for.
+    pub(crate) fn events(&mut self) -> Vec<RoomEvent> {
+        std::iter::from_fn(|| self.events.try_recv().ok()).collect()
     }
 
     pub(crate) async fn event<T>(&mut self, what: &str, mut wanted: impl FnMut(RoomEvent) -> Option<T>) -> T {
@@ -260,6 +260,20 @@ impl Participant {
             })
             .collect()
     }
+}
+
+/// Lets somebody into the room.
+pub(crate) fn token(identity: &str) -> String {
+    let grants = VideoGrants {
+        room_join: true,
+        room: "room".to_owned(),
+        ..Default::default()
+    };
+    AccessToken::with_api_key(KEY, SECRET)
+        .with_identity(identity)
+        .with_grants(grants)
+        .to_jwt()
+        .expect("a token")
 }
 
 /// A tone that is played until this is dropped.
@@ -317,7 +331,7 @@ pub(crate) async fn hear_tone(stream: &mut NativeAudioStream) {
     patient("the tone", heard).await;
 }
 
-async fn next(stream: &mut NativeAudioStream) -> AudioFrame<'static> {
+pub(crate) async fn next(stream: &mut NativeAudioStream) -> AudioFrame<'static> {
     std::future::poll_fn(|context| futures_core::Stream::poll_next(std::pin::Pin::new(&mut *stream), context))
         .await
         .expect("the track is there")
