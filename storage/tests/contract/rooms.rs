@@ -192,7 +192,7 @@ pub(crate) async fn room_is_found_by_id_and_code(place: &Place) {
     assert_eq!((now.status, now.door), (RoomStatus::Live, Door::Locked));
     for owner in [None, Some(&found.owner)] {
         let page = database.rooms(owner, 5, None).await.expect("listed");
-        assert_eq!(page.items, [now.clone()]);
+        assert_eq!(page.items, std::slice::from_ref(&now));
     }
     assert!(database.delete_room(&id).await.expect("deleted"));
     assert!(!database.delete_room(&id).await.expect("deleted"));
@@ -286,7 +286,7 @@ pub(crate) async fn everybody_is_decided_about_at_once(place: &Place) {
             .rooms_waited_at_since(UnixMillis(0))
             .await
             .expect("readable"),
-        [id.clone()]
+        std::slice::from_ref(&id)
     );
     let decide = async |about, to| {
         let decision = Decision {
