@@ -46,7 +46,7 @@ pub(crate) async fn run(mut args: Args) -> anyhow::Result<()> {
         since: Instant::now(),
     };
 
-    let server = LiveKitServer::start(&args.out.join("livekit")).await?;
+    let server = LiveKitServer::start(&args.out.join("livekit"), None).await?;
     let livekit = server.livekit.clone();
     args.up.use_livekit(&livekit);
     steps.done("LiveKit server started");

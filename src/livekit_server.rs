@@ -26,14 +26,17 @@ pub(crate) struct LiveKitServer {
 }
 
 impl LiveKitServer {
-    /// Starts the server on loopback and waits until it answers. Its files go to `folder`.
-    pub(crate) async fn start(folder: &Path) -> anyhow::Result<Self> {
+    /// Starts the server on loopback and waits until it answers. Its files go to `folder`; what happens in its rooms it
+    /// tells the service at `service_url`.
+    pub(crate) async fn start(folder: &Path, service_url: Option<&str>) -> anyhow::Result<Self> {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let program = find()?;
         let (port, tcp_port, udp_port) = (free_tcp_port()?, free_tcp_port()?, free_udp_port()?);
         let secret = random_secret()?;
         let config = folder.join("livekit.yaml");
-        write_private(&config, &configuration(port, tcp_port, udp_port, &secret))?;
+        let webhook = service_url.map(webhook_of).unwrap_or_default();
+        let text = configuration(port, tcp_port, udp_port, &secret) + &webhook;
+        write_private(&config, &text)?;
         let log = folder.join("livekit-server.log");
         let output = fs::File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         let child = Command::new(&program)
@@ -108,6 +111,11 @@ fn configuration(port: u16, tcp_port: u16, udp_port: u16, secret: &str) -> Strin
          keys:\n  {API_KEY}: {secret}\n\
          logging: {{level: info, json: true}}\n"
     )
+}
+
+/// The part of its configuration that makes it tell us.
+fn webhook_of(service_url: &str) -> String {
+    format!("webhook:\n  api_key: {API_KEY}\n  urls: [{service_url}/api/livekit/webhook]\n")
 }
 
 fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {

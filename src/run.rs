@@ -62,7 +62,13 @@ pub(crate) async fn up(mut args: UpArgs) -> anyhow::Result<()> {
     let stop = Stop::on_signals()?;
     let server = match given(&args.livekit.livekit_url) {
         Some(_) => None,
-        None => Some(LiveKitServer::start(&args.storage.data.join("livekit")).await?),
+        None => Some(
+            LiveKitServer::start(
+                &args.storage.data.join("livekit"),
+                args.service.own_url().as_deref(),
+            )
+            .await?,
+        ),
     };
     if let Some(server) = &server {
         args.use_livekit(&server.livekit);
@@ -96,15 +102,16 @@ pub(crate) async fn service(args: ServiceCommand) -> anyhow::Result<()> {
     let livekit = args.livekit.livekit(&mut problems);
     let settings = args.service.settings(&livekit, &mut problems);
     let first_account = args.service.first_account(&mut problems);
+    let objects = Objects::open(&args.storage.objects(&mut problems));
     problems.finish()?;
     let stop = Stop::on_signals()?;
     let database = crate::meetings::open(&args.storage).await?;
     let listener = listen(&address).await?;
     let address = listener.local_addr()?;
-    let service = web_service(settings, &args.storage, database.clone(), first_account).await?;
+    let service = web_service(settings, &args.storage, database.clone(), objects, first_account).await?;
     let health = Health::new(database, renderer(metrics()?), None);
     tracing::info!("serving on http://{address}");
-    announce_setup(&service, &address).await?;
+    announce_setup(service.setup_token().await?.as_ref(), &address);
     lectern_service::serve(listener, service, health, async move { stop.asked().await }).await?;
     Ok(())
 }
@@ -114,27 +121,25 @@ async fn web_service(
     mut settings: Settings,
     storage: &StorageArgs,
     database: Database,
+    objects: Objects,
     first_account: Option<(String, SecretString)>,
 ) -> anyhow::Result<Service> {
     settings.jwt_secret = secret_of(settings.jwt_secret, &storage.data)?;
-    let service = Service::new(settings, database);
+    let service = Service::new(settings, database, objects);
     if let Some((email, password)) = first_account {
         service.make_first_account(&email, password).await?;
     }
     Ok(service)
 }
 
-/// Tells whoever reads our first words how to make the first account.
-async fn announce_setup(service: &Service, address: &SocketAddr) -> anyhow::Result<()> {
-    if let Some(token) = service.setup_token().await? {
-        eprintln!("\nThere is no account yet. Make the first one, an administrator's (this works once):");
-        eprintln!("  curl http://{address}/api/auth/setup -H 'content-type: application/json' -d '{{");
-        eprintln!(
-            "    \"token\": \"{}\",\n    \"email\": \"you@example.org\", \"name\": \"You\", \"password\": \"…\" }}'",
-            token.expose_secret()
-        );
-    }
-    Ok(())
+/// Tells whoever reads our first words how to make the first account, if there is none.
+fn announce_setup(token: Option<&SecretString>, address: &SocketAddr) {
+    let Some(token) = token else { return };
+    let token = token.expose_secret();
+    eprintln!("\nThere is no account yet. Make the first one, an administrator's (this works once):");
+    eprintln!("  curl http://{address}/api/auth/setup -H 'content-type: application/json' -d '{{");
+    eprintln!("    \"token\": \"{token}\",");
+    eprintln!("    \"email\": \"you@example.org\", \"name\": \"You\", \"password\": \"…\" }}'");
 }
 
 /// What a worker's process answers to besides LiveKit.
@@ -154,6 +159,7 @@ pub(crate) struct Up {
         std::net::SocketAddr,
         JoinHandle<Result<(), lectern_service::Error>>,
     )>,
+    setup_token: Option<SecretString>,
     stt: String,
     artifacts: String,
     // Ends the embedded recogniser when everything else has ended.
@@ -185,9 +191,10 @@ impl Up {
             .as_ref()
             .map_or_else(|| config.stt.base_url.clone(), |own| own.description.clone());
         let (writer, writer_task) = Writer::start(database.clone());
-        let context = Arc::new(Context::new(config, database.clone(), writer, objects)?);
+        let context = Arc::new(Context::new(config, database.clone(), writer, objects.clone())?);
         let metrics = metrics()?;
         let health = Health::new(database.clone(), renderer(metrics), Some(context.registered()));
+        let mut setup_token = None;
         let service = match serves {
             Serves::Nothing => None,
             Serves::HealthAndMetrics => {
@@ -201,9 +208,15 @@ impl Up {
             Serves::Everything => {
                 let listener = listen(&settings.address).await?;
                 let address = listener.local_addr()?;
-                let service =
-                    web_service(settings.service, &args.storage, database, settings.first_account).await?;
-                announce_setup(&service, &address).await?;
+                let service = web_service(
+                    settings.service,
+                    &args.storage,
+                    database,
+                    objects,
+                    settings.first_account,
+                )
+                .await?;
+                setup_token = service.setup_token().await?;
                 let stop = stop.clone();
                 let shutdown = async move { stop.asked_again().await };
                 let task = tokio::spawn(lectern_service::serve(listener, service, health, shutdown));
@@ -221,6 +234,7 @@ impl Up {
             worker,
             writer: writer_task,
             service,
+            setup_token,
             stt,
             artifacts,
             _embedded: embedded,
@@ -268,6 +282,9 @@ impl Up {
         if let Some((address, _)) = &self.service {
             eprintln!("  service     http://{address}/api/openapi.json");
             eprintln!("  health      http://{address}/readyz   metrics http://{address}/metrics");
+        }
+        if let Some((address, _)) = &self.service {
+            announce_setup(self.setup_token.as_ref(), address);
         }
         let room = RoomName::parse("lecture")?;
         let identity = ParticipantIdentity::parse("host")?;

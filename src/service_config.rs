@@ -73,6 +73,16 @@ impl ServiceArgs {
         )
     }
 
+    /// Where a server on this machine reaches the service, if that is known before it listens.
+    pub(crate) fn own_url(&self) -> Option<String> {
+        let port: u16 = self.port.parse().ok().filter(|port| *port > 0)?;
+        match self.host.as_str() {
+            "0.0.0.0" | "::" | "localhost" => Some(format!("http://127.0.0.1:{port}")),
+            host if host.contains(':') => Some(format!("http://[{host}]:{port}")),
+            host => Some(format!("http://{host}:{port}")),
+        }
+    }
+
     /// What the service is told. Where no secret was given, it has to be put in with [`secret_of`].
     pub(crate) fn settings(&self, livekit: &LiveKit, problems: &mut Problems) -> Settings {
         let public_url = given(&self.livekit_public_url).unwrap_or_else(|| websocket_url(&livekit.url));

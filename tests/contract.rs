@@ -8,6 +8,8 @@ mod consent;
 mod failing_recogniser;
 #[path = "contract/outage.rs"]
 mod outage;
+#[path = "contract/service.rs"]
+mod service;
 mod support;
 #[path = "contract/trust.rs"]
 mod trust;

@@ -65,6 +65,10 @@ pub enum ErrorCode {
     RoomNotFound,
     /// Nobody of that id waits at this door.
     EntryNotFound,
+    /// There is no such lecture.
+    LectureNotFound,
+    /// It is not made yet.
+    NotYet,
     /// The path takes other methods.
     MethodNotAllowed,
     /// There is an account of that address.
@@ -191,9 +195,11 @@ impl ErrorCode {
             | Self::PinRequired
             | Self::PinWrong
             | Self::RoomLocked => StatusCode::FORBIDDEN,
-            Self::NotFound | Self::RoomNotFound | Self::EntryNotFound => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::RoomNotFound | Self::EntryNotFound | Self::LectureNotFound => {
+                StatusCode::NOT_FOUND
+            }
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::EmailTaken | Self::RoomEnded | Self::EntryDecided => StatusCode::CONFLICT,
+            Self::EmailTaken | Self::RoomEnded | Self::EntryDecided | Self::NotYet => StatusCode::CONFLICT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::ValidationFailed => StatusCode::UNPROCESSABLE_ENTITY,

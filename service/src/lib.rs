@@ -1,4 +1,4 @@
-//! The web service: accounts, rooms, lobbies, tokens; health and metrics.
+//! The web service: accounts, rooms, lobbies, tokens, lectures; health and metrics.
 //!
 //! [`serve`] answers on a listener until it is told to stop. It knows the database and LiveKit, and no worker: what it
 //! reports on one is handed in.
@@ -10,6 +10,7 @@ mod caller;
 mod error;
 mod feed;
 mod health;
+mod lectures;
 mod limit;
 mod livekit;
 mod operations;
@@ -21,6 +22,7 @@ mod session;
 mod settings;
 mod sse;
 mod tokens;
+mod webhook;
 mod wire;
 
 use std::{
@@ -32,10 +34,11 @@ use std::{
 };
 
 use lectern_pipelines::UnixMillis;
-use lectern_storage::Database;
+use lectern_storage::{Database, Objects};
 use secrecy::SecretString;
 use tokio::{net::TcpListener, time::interval};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 pub use error::{ApiError, Error, ErrorCode};
 pub use health::{Check, CheckFuture, Health};
@@ -49,6 +52,9 @@ use crate::{feed::Feeds, limit::Limiter, livekit::Server, password::Passwords, s
 pub struct Service {
     settings: Settings,
     database: Database,
+    objects: Objects,
+    /// Of this process, among others that erase.
+    name: String,
     livekit: Server,
     tokens: Tokens,
     passwords: Passwords,
@@ -62,8 +68,8 @@ pub struct Service {
 }
 
 impl Service {
-    /// A service on this database.
-    pub fn new(settings: Settings, database: Database) -> Self {
+    /// A service on this database and these files.
+    pub fn new(settings: Settings, database: Database, objects: Objects) -> Self {
         Self {
             livekit: Server::new(settings.livekit.clone()),
             tokens: Tokens::new(&settings.jwt_secret),
@@ -75,6 +81,8 @@ impl Service {
             closing: CancellationToken::new(),
             settings,
             database,
+            objects,
+            name: format!("service-{}", Uuid::now_v7()),
         }
     }
 
@@ -143,6 +151,7 @@ async fn sweep(service: Arc<Service>) {
         ticks.tick().await;
         // It says itself what went wrong, and is tried again.
         service.expire_waiting().await.ok();
+        service.erase_pending().await.ok();
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lectern_pipelines::{ParticipantIdentity, RoomName};
 use livekit_api::{
-    access_token::{AccessToken, AccessTokenError, VideoGrants},
+    access_token::{AccessToken, AccessTokenError, TokenVerifier, VideoGrants},
     services::{
         ServerErrorCode, ServiceError,
         room::{CreateRoomOptions, RoomClient},
@@ -126,6 +126,13 @@ impl Server {
             .to_jwt()
     }
 
+    /// The digest of a body that LiveKit signed with our key; nothing if it did not, or that was too long ago.
+    pub(crate) fn signed_digest(&self, token: &str) -> Option<String> {
+        let secret = self.settings.api_secret.expose_secret();
+        let verifier = TokenVerifier::with_api_key(&self.settings.api_key, secret);
+        verifier.verify(token).ok().map(|claims| claims.sha256)
+    }
+
     /// Opens a room; it may be open already.
     pub(crate) async fn open_room(
         &self,
@@ -188,7 +195,7 @@ fn is_not_found(error: &ServiceError) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use livekit_api::access_token::{Claims, TokenVerifier};
+    use livekit_api::access_token::Claims;
 
     use super::*;
 

@@ -24,7 +24,8 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    ApiError, Health, Service, accounts, aliases, caller::SESSION_COOKIE, operations, rooms, tokens,
+    ApiError, Health, Service, accounts, aliases, caller::SESSION_COOKIE, lectures, operations, rooms,
+    tokens, webhook,
 };
 
 /// The routes, to be served by [`serve`](crate::serve) or called in process by tests.
@@ -90,6 +91,10 @@ fn api() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(tokens::publisher))
         .routes(routes!(tokens::viewer))
         .routes(routes!(tokens::media_server))
+        .routes(routes!(lectures::list))
+        .routes(routes!(lectures::show, lectures::erase))
+        .routes(routes!(lectures::file))
+        .routes(routes!(webhook::take))
         .routes(routes!(aliases::list_rooms, aliases::create_room))
         .routes(routes!(aliases::delete_room))
         .routes(routes!(aliases::join_room))

@@ -375,6 +375,7 @@ fn migrations() -> Vec<Migration> {
     [
         (1, "meeting", include_str!("../migrations/0001_meeting.sql")),
         (2, "room", include_str!("../migrations/0002_room.sql")),
+        (4, "lecture", include_str!("../migrations/0004_lecture.sql")),
     ]
     .into_iter()
     .map(|(version, name, text)| {

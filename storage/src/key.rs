@@ -38,11 +38,12 @@ impl fmt::Display for ObjectKey {
 /// `kind` is the file's name as people see it, `lecture.pdf` say. What a file name can't hold is written as `%` and
 /// hexadecimal digits, so two kinds never share a key.
 pub fn object_key(meeting: &MeetingId, kind: &str) -> ObjectKey {
-    ObjectKey(format!(
-        "meetings/{}/{}",
-        escaped(meeting.as_str()),
-        escaped(kind)
-    ))
+    ObjectKey(format!("{}{}", object_prefix(meeting), escaped(kind)))
+}
+
+/// What the keys of all files of a meeting begin with, and of no other meeting.
+pub(crate) fn object_prefix(meeting: &MeetingId) -> String {
+    format!("meetings/{}/", escaped(meeting.as_str()))
 }
 
 const KEY_BYTES_MAX: usize = 1024;

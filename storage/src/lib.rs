@@ -8,6 +8,7 @@
 mod account;
 mod audit;
 mod database;
+mod erasure;
 mod error;
 mod event;
 mod guest;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lectern_pipelines::{MeetingId, RoomName, RoomSid, Stage, UnixMillis};
+use lectern_pipelines::{AccountId, MeetingId, RoomName, RoomSid, Stage, UnixMillis};
 
 use crate::{
     Database, Error,
@@ -256,6 +256,57 @@ impl Database {
             at: last.started_at,
             id: last.id.as_str().to_owned(),
         }))
+    }
+}
+
+impl Database {
+    /// Up to `limit` meetings that were held in rooms of `owner`, or in any, the latest first, from `after` on. Those
+    /// that are to be erased are not among them.
+    pub async fn lectures(
+        &self,
+        owner: Option<&AccountId>,
+        limit: u32,
+        after: Option<&Cursor>,
+    ) -> Result<Page<MeetingOverview>, Error> {
+        let (started_at, id) = before(after);
+        let found = transaction!(self, Read, "list lectures", |connection| {
+            rows!(
+                OverviewRow,
+                overview!(
+                    "where (started_at, id) < ($1, $2) and id not in (select meeting_id from erasure)
+                        and ($4 is null or room in (select id from room where owner_id = $4))
+                    order by started_at desc, id desc limit $3"
+                ),
+                started_at,
+                id,
+                rows_for(limit),
+                owner.map(AccountId::as_str)
+            )
+            .fetch_all(&mut *connection)
+            .await?
+        })?;
+        let items = found
+            .into_iter()
+            .map(overview_of)
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(page_of(items, limit, |last| Cursor {
+            at: last.started_at,
+            id: last.id.as_str().to_owned(),
+        }))
+    }
+
+    /// A lecture, unless it is to be erased.
+    pub async fn shown_lecture(&self, meeting: &MeetingId) -> Result<Option<MeetingOverview>, Error> {
+        let row = transaction!(self, Read, "look a lecture up", |connection| {
+            rows!(
+                OverviewRow,
+                overview!("where id = $1 and id not in (select meeting_id from erasure)"),
+                meeting.as_str()
+            )
+            .fetch_optional(&mut *connection)
+            .await?
+        })?;
+        row.map(overview_of).transpose()
     }
 }
 

@@ -221,17 +221,6 @@ impl Database {
         })?;
         Ok(changed == 1)
     }
-
-    /// Removes a room with its guests and events; says whether there was one.
-    pub async fn delete_room(&self, id: &RoomName) -> Result<bool, Error> {
-        let deleted = transaction!(self, Write, "delete a room", |connection| {
-            sql!("delete from room where id = $1", id.as_str())
-                .execute(&mut *connection)
-                .await?
-                .rows_affected()
-        })?;
-        Ok(deleted == 1)
-    }
 }
 
 type RoomRow = (

@@ -272,6 +272,16 @@ impl Client {
         Self::start(command, server, room, identity, name)
     }
 
+    /// The official Python SDK, let in by a token that somebody else made.
+    pub(crate) fn with_token(server: &Server, token: &str, speech: &Path, settle: u32) -> Self {
+        let mut command = Command::new(variable("LECTERN_PYTHON"));
+        command
+            .arg(repository("tests/python/publish.py"))
+            .arg(speech)
+            .arg(settle.to_string());
+        Self::start_with(command, server, token)
+    }
+
     /// The official Python SDK, doing what it is told; returns once it is in the room.
     pub(crate) fn told(server: &Server, room: &str, identity: &str, name: &str, options: &[&str]) -> Self {
         let mut command = Command::new(variable("LECTERN_PYTHON"));
@@ -316,10 +326,14 @@ impl Client {
         Self::start(command, server, room, identity, name)
     }
 
-    fn start(mut command: Command, server: &Server, room: &str, identity: &str, name: &str) -> Self {
+    fn start(command: Command, server: &Server, room: &str, identity: &str, name: &str) -> Self {
+        Self::start_with(command, server, &server.token(room, identity, name))
+    }
+
+    fn start_with(mut command: Command, server: &Server, token: &str) -> Self {
         let mut child = command
             .env("LIVEKIT_URL", &server.livekit.url)
-            .env("LIVEKIT_TOKEN", server.token(room, identity, name))
+            .env("LIVEKIT_TOKEN", token)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

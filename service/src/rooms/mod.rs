@@ -184,7 +184,7 @@ pub(crate) async fn change(
     Ok(Json(RoomView::of_held(&changed)))
 }
 
-/// Ends a room if it is open, and removes it.
+/// Ends a room if it is open, and erases it and its lectures.
 #[utoipa::path(delete, path = "/api/rooms/{roomId}", tag = "rooms", params(("roomId" = String, Path)),
     responses((status = 204), (status = "4XX", body = ErrorBody)))]
 pub(crate) async fn delete(
@@ -260,10 +260,10 @@ impl Service {
         Ok(room)
     }
 
-    /// Ends a room if it is open, and removes it.
+    /// Ends a room if it is open, and erases it and its lectures.
     pub(crate) async fn remove_room(&self, room: &Room, by: &AccountId) -> Result<(), ApiError> {
         self.livekit.close_room(&room.id).await?;
-        self.database.delete_room(&room.id).await?;
+        self.database.erase_room(&room.id, self.now()).await?;
         self.note(Some(by.as_str()), "room.delete", Some(&room.id), None)
             .await
     }

@@ -135,6 +135,25 @@ const TABLE: &[(&str, &str, [u16; 6])] = &[
         r#"{"userId":"7","roomId":"{roomId}"}"#,
         [401, 401, 401, 401, 401, 200],
     ),
+    // Lectures. The guest waits in the lobby.
+    ("GET /api/lectures", "", [401, 401, 200, 200, 200, 401]),
+    (
+        "GET /api/lectures/{lectureId}",
+        "",
+        [401, 403, 200, 403, 200, 403],
+    ),
+    (
+        "GET /api/lectures/{lectureId}/{file}",
+        "",
+        [401, 403, 200, 403, 200, 403],
+    ),
+    (
+        "DELETE /api/lectures/{lectureId}",
+        "",
+        [401, 403, 204, 403, 204, 403],
+    ),
+    // LiveKit proves itself otherwise.
+    ("POST /api/livekit/webhook", "{}", [401; 6]),
     // Aliases, where rooms are not open to everybody.
     ("GET /rooms", "", [401, 401, 200, 200, 200, 401]),
     (
@@ -192,35 +211,46 @@ impl People {
         }
     }
 
-    /// A fresh login, since some routes end them.
-    async fn proof(&self, world: &World, caller: &str, guest: &Proof) -> Proof {
-        let log_in = async |email: &str| {
+    /// Logs everybody in again.
+    async fn log_in(&mut self, world: &World) {
+        let accounts = [
+            ("owner@example.org", &mut self.owner),
+            ("other@example.org", &mut self.other),
+            ("admin@example.org", &mut self.admin),
+        ];
+        for (email, proof) in accounts {
             let body = json!({ "email": email, "password": crate::world::PASSWORD });
             let made = world
                 .ok(Method::POST, "/api/auth/login", &Proof::Nothing, Some(body))
                 .await;
-            Proof::Token(text(&made["token"]))
-        };
+            *proof = Proof::Token(text(&made["token"]));
+        }
+    }
+
+    fn proof<'a>(&'a self, caller: &str, guest: &'a Proof) -> &'a Proof {
         match caller {
-            "nobody" => Proof::Nothing,
-            "guest" => guest.clone(),
-            "owner" => log_in("owner@example.org").await,
-            "another host" => log_in("other@example.org").await,
-            "administrator" => log_in("admin@example.org").await,
-            _ => self.server.clone(),
+            "nobody" => &Proof::Nothing,
+            "guest" => guest,
+            "server" => &self.server,
+            "owner" => &self.owner,
+            "another host" => &self.other,
+            _ => &self.admin,
         }
     }
 }
 
+/// After these, people have to log in again.
+const ENDS_SESSIONS: [&str; 2] = ["POST /api/auth/logout", "POST /api/auth/password"];
+
 async fn every_route_lets_in_whom_its_row_says(place: Place) {
     let world = World::at(place, |_| {}).await;
-    let people = People::new(&world).await;
+    let mut people = People::new(&world).await;
     let owner_id = text(&world.get("/api/auth/me", &people.owner).await.1["id"]);
     let mut wrong = Vec::new();
     for (route, body, expected) in TABLE {
         for (caller, expected) in CALLERS.iter().zip(expected) {
             // Everything anew, so that no row depends on another.
-            let owner = people.proof(&world, "owner", &Proof::Nothing).await;
+            let owner = people.owner.clone();
             let room = world.room(&owner, json!({ "lobby": true })).await;
             let id = text(&room["id"]);
             let (_, waiting) = world.join(&id, "Guest", json!({})).await;
@@ -229,14 +259,17 @@ async fn every_route_lets_in_whom_its_row_says(place: Place) {
                 .ok(
                     Method::POST,
                     "/api/keys",
-                    &people.proof(&world, "administrator", &guest).await,
+                    &people.admin,
                     Some(json!({ "name": "k" })),
                 )
                 .await;
+            let lecture = crate::lectures::held_meeting(&world, &id).await;
             let filled = |text_with_names: &str| {
                 text_with_names
                     .replace("{roomId}", &id)
                     .replace("{meetingId}", &id)
+                    .replace("{lectureId}", lecture.as_str())
+                    .replace("{file}", "artifact.pdf")
                     .replace("{entryId}", &text(&waiting["lobbyEntryId"]))
                     .replace("{code}", &text(&room["code"]))
                     .replace("{keyId}", &text(&key["id"]))
@@ -246,23 +279,25 @@ async fn every_route_lets_in_whom_its_row_says(place: Place) {
                         &format!("new-{id}-{}@example.org", caller.len()),
                     )
             };
-            let proof = people.proof(&world, caller, &guest).await;
+            let proof = people.proof(caller, &guest);
             let (method, path) = route.split_once(' ').expect("a method and a path");
             let method: Method = method.parse().expect("a method");
-            let mut request = world.request(method, &filled(path), &proof);
+            let mut request = world.request(method, &filled(path), proof);
             if !body.is_empty() {
                 let body: Value = serde_json::from_str(&filled(body)).expect("JSON");
                 request = request.json(&body);
             }
             // Only the status: streams don't end.
             let status = request.send().await.expect("an answer").status().as_u16();
+            if ENDS_SESSIONS.contains(route) {
+                people.log_in(&world).await;
+            }
             if status != *expected {
                 wrong.push(format!("{route} for {caller}: {status}, not {expected}"));
             }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    drop((people.other, people.admin));
     world.end().await;
 }
 

@@ -7,10 +7,12 @@ mod aliases;
 mod authorisation;
 mod document;
 mod health;
+mod lectures;
 mod lobby;
 mod rooms;
 mod security;
 mod stream;
+mod webhook;
 mod world;
 
 /// The environment variable `name`; a test that needs a server fails without it.

@@ -12,7 +12,7 @@ use lectern_pipelines::UnixMillis;
 use lectern_service::{
     Health, Lifetimes, Limit, Limits, LiveKit, OpenRooms, Registration, Service, Settings, serve,
 };
-use lectern_storage::{Database, DatabaseConfig};
+use lectern_storage::{Database, DatabaseConfig, Objects, ObjectsConfig};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -26,6 +26,7 @@ use crate::required;
 pub(crate) struct World {
     pub(crate) base: String,
     pub(crate) database: Database,
+    pub(crate) objects: Objects,
     pub(crate) setup_token: Option<SecretString>,
     pub(crate) http: Client,
     ahead: Arc<AtomicI64>,
@@ -108,7 +109,11 @@ impl World {
         change(&mut settings);
         let ahead = Arc::new(AtomicI64::new(0));
         let clock = Arc::clone(&ahead);
-        let service = Service::new(settings, database.clone())
+        let objects = Objects::open(&ObjectsConfig {
+            folder: folder.path().join("objects"),
+            s3: None,
+        });
+        let service = Service::new(settings, database.clone(), objects.clone())
             .with_clock(move || UnixMillis(real_time() + clock.load(Ordering::SeqCst)));
         let setup_token = service.setup_token().await.expect("a database");
         let health = Health::new(database.clone(), String::new, None);
@@ -119,6 +124,7 @@ impl World {
         Self {
             base: format!("http://{address}"),
             database,
+            objects,
             setup_token,
             http: Client::builder().build().expect("a client"),
             ahead,

@@ -65,6 +65,8 @@ macro_rules! database_contract {
             one_of_eight_hosts_decides
             everybody_is_decided_about_at_once
             audit_pages_back_in_time
+            erased_lecture_is_gone_with_its_files
+            webhook_event_counts_once
         );
         crate::contract!($open, writing:
             writer_answers_each_segment_once_it_is_stored

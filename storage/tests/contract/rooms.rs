@@ -2,8 +2,9 @@
 
 use lectern_pipelines::{AccountId, GuestState, RoomName, UnixMillis};
 use lectern_storage::{
-    AccountRole, Audience, Cursor, Database, Decided, Decision, Door, EVENTS_READ_MAX, Guest, NewAccount,
-    NewAuditEntry, NewEvent, NewGuest, Room, RoomChange, RoomStatus,
+    AccountRole, Artifact, Audience, Cursor, Database, Decided, Decision, Door, EVENTS_READ_MAX, Guest,
+    NewAccount, NewAuditEntry, NewEvent, NewGuest, ObjectKey, Objects, ObjectsConfig, Room, RoomChange,
+    RoomStatus, object_key,
 };
 use tokio::task::JoinSet;
 
@@ -194,8 +195,8 @@ pub(crate) async fn room_is_found_by_id_and_code(place: &Place) {
         let page = database.rooms(owner, 5, None).await.expect("listed");
         assert_eq!(page.items, std::slice::from_ref(&now));
     }
-    assert!(database.delete_room(&id).await.expect("deleted"));
-    assert!(!database.delete_room(&id).await.expect("deleted"));
+    assert!(database.erase_room(&id, UnixMillis(9)).await.expect("deleted"));
+    assert!(!database.erase_room(&id, UnixMillis(9)).await.expect("deleted"));
     assert_eq!(database.room(&id).await.expect("readable"), None);
 }
 
@@ -341,4 +342,82 @@ pub(crate) async fn audit_pages_back_in_time(place: &Place) {
     let next = Cursor::parse(&first.next.expect("more").to_string()).expect("its own text");
     let rest = database.audit_entries(3, Some(&next)).await.expect("listed");
     assert_eq!((rest.items.len(), rest.next), (2, None));
+}
+
+pub(crate) async fn erased_lecture_is_gone_with_its_files(place: &Place) {
+    let database = &place.database;
+    let folder = tempfile::tempdir().expect("a folder");
+    let objects = Objects::open(&ObjectsConfig {
+        folder: folder.path().to_owned(),
+        s3: None,
+    });
+    let id = made_room(database, "algebra").await;
+    let owner = database.room(&id).await.expect("readable").expect("there").owner;
+    let (kept, erased) = (
+        place.meeting("elsewhere", 1).await,
+        place.meeting("algebra", 2).await,
+    );
+    for meeting in [&kept, &erased] {
+        let key = object_key(meeting, "lecture.pdf");
+        objects
+            .put(&key, "application/pdf", b"%PDF".to_vec())
+            .await
+            .expect("written");
+        let artifact = Artifact {
+            kind: "lecture.pdf".to_owned(),
+            key,
+            media_type: "application/pdf".to_owned(),
+            bytes: 4,
+        };
+        database.store_artifact(meeting, &artifact).await.expect("stored");
+    }
+    let listed = async |owner| {
+        let page = database.lectures(owner, 5, None).await.expect("listed");
+        page.items.into_iter().map(|item| item.id).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(None).await, [erased.clone(), kept.clone()]);
+    assert_eq!(listed(Some(&owner)).await, [erased.clone()]);
+
+    assert!(
+        database
+            .claim_meeting(&erased, "worker", UnixMillis(3), UnixMillis(10))
+            .await
+            .expect("claimed")
+    );
+    assert!(database.erase_room(&id, UnixMillis(4)).await.expect("erased"));
+    // Nobody sees it, though a worker is still at it.
+    assert_eq!(listed(None).await, [kept.clone()]);
+    assert_eq!(database.shown_lecture(&erased).await.expect("readable"), None);
+    assert_eq!(database.erasures().await.expect("listed"), [erased.clone()]);
+    let erase = async |now| {
+        let gone = database
+            .erase(&erased, &objects, "eraser", UnixMillis(now), UnixMillis(now + 5))
+            .await;
+        gone.expect("erased")
+    };
+    assert!(!erase(9).await, "the worker holds it");
+    assert!(erase(10).await);
+    assert!(erase(11).await, "twice is once");
+    assert_eq!(database.meeting(&erased).await.expect("readable"), None);
+    assert_eq!(database.erasures().await.expect("listed"), []);
+    let left = objects.list("").await.expect("listed");
+    assert_eq!(
+        left.iter().map(ObjectKey::as_str).collect::<Vec<_>>(),
+        [object_key(&kept, "lecture.pdf").as_str()]
+    );
+}
+
+pub(crate) async fn webhook_event_counts_once(place: &Place) {
+    let take = async |id: &str, now, forget| {
+        let taken = place
+            .database
+            .take_webhook_event(id, UnixMillis(now), UnixMillis(forget))
+            .await;
+        taken.expect("stored")
+    };
+    assert!(take("EV_1", 100, 0).await);
+    assert!(!take("EV_1", 200, 0).await);
+    assert!(take("EV_2", 200, 150).await);
+    // The first was forgotten.
+    assert!(take("EV_1", 300, 150).await);
 }

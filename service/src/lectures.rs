@@ -1,0 +1,315 @@
+//! Lectures: what was said in rooms, and what was made of it.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use lectern_pipelines::{ExportFormat, GuestState, Lecture, MeetingId, RoomName, Stage, Summary, export};
+use lectern_storage::{AccountRole, Artifact, MeetingOverview};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use tokio::task::spawn_blocking;
+use utoipa::ToSchema;
+
+use crate::{
+    ApiError, ErrorCode, Service,
+    body::{InPath, InQuery, Paging},
+    caller::{Caller, Standing},
+    error::ErrorBody,
+    wire::{Items, timestamp},
+};
+
+/// A lecture as lists show it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LectureView {
+    id: String,
+    room_id: String,
+    /// What it was about; null until there is a summary.
+    title: Option<String>,
+    /// `live`, `ended`, `transcribed`, `summarised` or `rendered`: how far it has come.
+    stage: &'static str,
+    /// RFC 3339.
+    started_at: String,
+    ended_at: Option<String>,
+    /// BCP 47.
+    language: Option<String>,
+    /// How many pieces of speech there are.
+    segments: u64,
+    participants: u64,
+    /// Why the next stage has not been reached, if it was tried.
+    failure: Option<String>,
+}
+
+/// A lecture, whole but for its transcript.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct WholeLecture {
+    #[serde(flatten)]
+    overview: LectureView,
+    duration_ms: u64,
+    /// Who was there: `identity`, `name`.
+    #[schema(value_type = Vec<Object>)]
+    participant_list: Value,
+    /// What is known to be missing: `name`, `startMs`, `endMs`, `reason`.
+    #[schema(value_type = Vec<Object>)]
+    gaps: Value,
+    /// `title`, `abstract`, `chapters`, `keyTerms`, `actionItems`, `coveragePercent`, `source`; null until there is one.
+    #[schema(value_type = Option<Object>)]
+    summary: Value,
+    /// What can be fetched.
+    files: Vec<FileView>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct FileView {
+    name: String,
+    media_type: String,
+    url: String,
+}
+
+/// One's own lectures, the latest first; all for an administrator.
+#[utoipa::path(get, path = "/api/lectures", tag = "lectures", params(Paging),
+    responses((status = 200, body = Items<LectureView>), (status = "4XX", body = ErrorBody)))]
+pub(crate) async fn list(
+    State(service): State<Arc<Service>>,
+    caller: Caller,
+    InQuery(paging): InQuery<Paging>,
+) -> Result<Json<Items<LectureView>>, ApiError> {
+    let account = caller.account()?;
+    let (limit, after) = paging.parse()?;
+    let owner = match account.role {
+        AccountRole::Admin => None,
+        AccountRole::Host => Some(&account.id),
+    };
+    let page = service.database.lectures(owner, limit, after.as_ref()).await?;
+    Ok(Json(Items::of(page, LectureView::of)))
+}
+
+/// A lecture: summary, chapters, key terms, action items, who was there, what is missing, and its files.
+#[utoipa::path(get, path = "/api/lectures/{lectureId}", tag = "lectures", params(("lectureId" = String, Path)),
+    responses((status = 200, body = WholeLecture), (status = "4XX", body = ErrorBody)))]
+pub(crate) async fn show(
+    State(service): State<Arc<Service>>,
+    caller: Caller,
+    InPath(id): InPath<String>,
+) -> Result<Json<WholeLecture>, ApiError> {
+    let (overview, _) = service.readable_lecture(&caller, id).await?;
+    let (lecture, summary) = service.stored_lecture(&overview.id).await?;
+    let artifacts = service.database.artifacts(&overview.id).await?;
+    let duration_ms = u64::try_from(lecture.duration.as_millis()).unwrap_or(u64::MAX);
+    let mut exported = written(lecture, summary, ExportFormat::Json)
+        .await
+        .and_then(|bytes| serde_json::from_slice::<Map<String, Value>>(&bytes).map_err(ApiError::internal))?;
+    let mut take = |field: &str| exported.remove(field).unwrap_or_default();
+    Ok(Json(WholeLecture {
+        duration_ms,
+        participant_list: take("participants"),
+        gaps: take("gaps"),
+        summary: take("summary"),
+        files: files_of(&overview, &artifacts),
+        overview: LectureView::of(&overview),
+    }))
+}
+
+/// A file of a lecture: `transcript.json`, `.vtt`, `.srt`, `.txt` or `.md`, or `artifact.pdf`.
+#[utoipa::path(get, path = "/api/lectures/{lectureId}/{file}", tag = "lectures",
+    params(("lectureId" = String, Path), ("file" = String, Path)),
+    responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>),
+        (status = "4XX", body = ErrorBody)))]
+pub(crate) async fn file(
+    State(service): State<Arc<Service>>,
+    caller: Caller,
+    InPath((id, file)): InPath<(String, String)>,
+) -> Result<Response, ApiError> {
+    let (overview, _) = service.readable_lecture(&caller, id).await?;
+    if file == "artifact.pdf" {
+        return service.pdf(&overview).await;
+    }
+    let format = file.strip_prefix("transcript.").and_then(ExportFormat::parse);
+    let Some(format) = format else {
+        let message = "there are transcript.json, .vtt, .srt, .txt and .md, and artifact.pdf";
+        return Err(ApiError::new(ErrorCode::NotFound, message));
+    };
+    let (lecture, summary) = service.stored_lecture(&overview.id).await?;
+    let bytes = written(lecture, summary, format).await?;
+    Ok(download(&file, format.media_type(), bytes))
+}
+
+/// Erases a lecture: what was said, and all that was made of it.
+#[utoipa::path(delete, path = "/api/lectures/{lectureId}", tag = "lectures", params(("lectureId" = String, Path)),
+    responses((status = 204), (status = "4XX", body = ErrorBody)))]
+pub(crate) async fn erase(
+    State(service): State<Arc<Service>>,
+    caller: Caller,
+    InPath(id): InPath<String>,
+) -> Result<StatusCode, ApiError> {
+    let (overview, reader) = service.readable_lecture(&caller, id).await?;
+    let Reader::Host(account) = reader else {
+        return Err(ApiError::forbidden("only who holds the room may do this"));
+    };
+    service.database.ask_to_erase(&overview.id, service.now()).await?;
+    let (room, lecture) = (&overview.room, overview.id.as_str());
+    service
+        .note(Some(&account), "lecture.erase", Some(room), Some(lecture))
+        .await?;
+    // What can't be erased yet is tried again until it can.
+    service.erase(&overview.id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Who reads a lecture.
+enum Reader {
+    /// Who holds its room: the account's id.
+    Host(String),
+    /// Who was let in.
+    Guest,
+}
+
+impl Service {
+    /// A lecture that the caller may read: as who holds its room, or as who was let in.
+    async fn readable_lecture(
+        &self,
+        caller: &Caller,
+        id: String,
+    ) -> Result<(MeetingOverview, Reader), ApiError> {
+        let missing = || {
+            ApiError::new(
+                ErrorCode::LectureNotFound,
+                "there is no such lecture, or no longer",
+            )
+        };
+        let id = MeetingId::parse(id).map_err(|_| missing())?;
+        let overview = self.database.shown_lecture(&id).await?.ok_or_else(missing)?;
+        match self.reader_of(caller, &overview.room).await? {
+            Some(reader) => Ok((overview, reader)),
+            None if caller.is_nobody() => {
+                Err(ApiError::unauthenticated("log in, or join the lecture's room"))
+            }
+            None => Err(ApiError::forbidden(
+                "only who was in its room may read this lecture",
+            )),
+        }
+    }
+
+    async fn reader_of(&self, caller: &Caller, room: &RoomName) -> Result<Option<Reader>, ApiError> {
+        // Rooms that other systems made at LiveKit have lectures too, for administrators alone.
+        if let Ok(admin) = caller.admin() {
+            return Ok(Some(Reader::Host(admin.id.as_str().to_owned())));
+        }
+        if self.database.room(room).await?.is_none() {
+            return Ok(None);
+        }
+        Ok(match self.standing(caller, room).await?.1 {
+            Standing::Host(account) => Some(Reader::Host(account.id.as_str().to_owned())),
+            Standing::Guest(guest) if guest.state == GuestState::Admitted => Some(Reader::Guest),
+            Standing::Guest(_) | Standing::Stranger => None,
+        })
+    }
+
+    async fn stored_lecture(&self, id: &MeetingId) -> Result<(Lecture, Option<Summary>), ApiError> {
+        let missing = || ApiError::new(ErrorCode::LectureNotFound, "there is no such lecture any more");
+        let lecture = self.database.lecture(id).await?.ok_or_else(missing)?;
+        let summary = self.database.summary(id).await?;
+        let summary = summary.as_deref().map(serde_json::from_str).transpose();
+        Ok((lecture, summary.map_err(ApiError::internal)?))
+    }
+
+    async fn pdf(&self, overview: &MeetingOverview) -> Result<Response, ApiError> {
+        let artifacts = self.database.artifacts(&overview.id).await?;
+        let stored = artifacts.iter().find(|artifact| artifact.kind == "lecture.pdf");
+        let not_yet = || {
+            let message = "the PDF is not made yet; it follows within a minute after the room has ended";
+            ApiError::new(ErrorCode::NotYet, message)
+        };
+        let artifact = stored.ok_or_else(not_yet)?;
+        let bytes = self.objects.get(&artifact.key).await?.ok_or_else(not_yet)?;
+        Ok(download("lecture.pdf", "application/pdf", bytes))
+    }
+
+    /// Erases a lecture unless a worker is at it.
+    async fn erase(&self, meeting: &MeetingId) -> Result<(), ApiError> {
+        let (now, until) = (self.now(), self.later(ERASING));
+        self.database
+            .erase(meeting, &self.objects, &self.name, now, until)
+            .await?;
+        Ok(())
+    }
+
+    /// Erases what is to be erased and was not free until now.
+    pub(crate) async fn erase_pending(&self) -> Result<(), ApiError> {
+        for meeting in self.database.erasures().await? {
+            self.erase(&meeting).await?;
+        }
+        Ok(())
+    }
+}
+
+/// How long erasing one lecture may take.
+const ERASING: Duration = Duration::from_secs(60);
+
+/// A long lecture takes a while to write.
+async fn written(
+    lecture: Lecture,
+    summary: Option<Summary>,
+    format: ExportFormat,
+) -> Result<Vec<u8>, ApiError> {
+    spawn_blocking(move || export(&lecture, summary.as_ref(), format))
+        .await
+        .map_err(ApiError::internal)
+}
+
+/// A file to be kept, not to be shown: what people said must never run as a page of ours.
+fn download(name: &str, media_type: &str, bytes: Vec<u8>) -> Response {
+    let disposition = format!("attachment; filename=\"{name}\"");
+    let headers = [
+        (header::CONTENT_TYPE, media_type.to_owned()),
+        (header::CONTENT_DISPOSITION, disposition),
+        (header::CACHE_CONTROL, "private, no-cache".to_owned()),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "sandbox; default-src 'none'".to_owned(),
+        ),
+    ];
+    (headers, bytes).into_response()
+}
+
+fn files_of(overview: &MeetingOverview, artifacts: &[Artifact]) -> Vec<FileView> {
+    let file = |name: &str, media_type: &str| FileView {
+        name: name.to_owned(),
+        media_type: media_type.to_owned(),
+        url: format!("/api/lectures/{}/{name}", overview.id),
+    };
+    let has_pdf = artifacts.iter().any(|artifact| artifact.kind == "lecture.pdf");
+    let pdf = has_pdf.then(|| file("artifact.pdf", "application/pdf"));
+    let transcripts = ExportFormat::ALL
+        .into_iter()
+        .map(|format| file(&format!("transcript.{}", format.as_str()), format.media_type()));
+    pdf.into_iter().chain(transcripts).collect()
+}
+
+impl LectureView {
+    fn of(overview: &MeetingOverview) -> Self {
+        Self {
+            id: overview.id.as_str().to_owned(),
+            room_id: overview.room.as_str().to_owned(),
+            title: overview.title.clone(),
+            stage: stage_of(overview.stage),
+            started_at: timestamp(overview.started_at),
+            ended_at: overview.ended_at.map(timestamp),
+            language: overview.language.clone(),
+            segments: overview.segments,
+            participants: overview.participants,
+            failure: overview.failure.clone(),
+        }
+    }
+}
+
+fn stage_of(stage: Stage) -> &'static str {
+    stage.as_str()
+}

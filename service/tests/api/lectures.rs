@@ -1,0 +1,228 @@
+//! Lectures: read, fetched, erased.
+
+use lectern_pipelines::{
+    MediaTime, MeetingId, Participant, ParticipantIdentity, RoomName, RoomSid, Segment, SegmentId, Stage,
+    TrackSid, UnixMillis,
+};
+use lectern_storage::{Artifact, NewSummary, object_key};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::world::{Proof, World, code, text};
+
+/// A meeting that was held in a room, as a worker leaves it.
+pub(crate) async fn held_meeting(world: &World, room: &str) -> MeetingId {
+    let database = &world.database;
+    let room = RoomName::parse(room).expect("a name");
+    let sid = RoomSid::parse(format!("RM_{room}")).expect("a SID");
+    let opened = database
+        .open_meeting(&room, &sid, UnixMillis(1_000))
+        .await
+        .expect("opened");
+    let speaker = Participant {
+        identity: ParticipantIdentity::parse("user-ada").expect("an identity"),
+        name: "<b>Ada</b>".to_owned(),
+    };
+    let segment = Segment {
+        id: SegmentId::parse("SG_1").expect("an id"),
+        track: TrackSid::parse("TR_1").expect("a SID"),
+        speaker: speaker.clone(),
+        start: MediaTime::from_millis(500),
+        end: MediaTime::from_millis(2_500),
+        text: "Energy is <script>conserved</script>.".to_owned(),
+        language: Some("en".to_owned()),
+        words: Vec::new(),
+        is_final: true,
+        utterance: 1,
+    };
+    database
+        .store_participants(&opened.id, &[speaker])
+        .await
+        .expect("stored");
+    database
+        .store_segments(&opened.id, &[segment])
+        .await
+        .expect("stored");
+    let summary = json!({
+        "source": { "kind": "extractive" }, "title": "Energy", "language": "en",
+        "abstract_lines": [{ "text": "Energy is conserved.", "citations": ["SG_1"] }],
+        "chapters": [], "key_terms": [], "action_items": [], "coverage_percent": 100, "dropped_lines": 0
+    });
+    let summary = summary.to_string();
+    let new = NewSummary {
+        title: Some("Energy"),
+        language: Some("en"),
+        json: &summary,
+    };
+    database.store_summary(&opened.id, new).await.expect("stored");
+    for (from, to) in Stage::ALL.iter().zip(&Stage::ALL[1..]) {
+        assert!(
+            database
+                .advance(&opened.id, *from, *to, UnixMillis(5_000))
+                .await
+                .expect("stored")
+        );
+    }
+    let key = object_key(&opened.id, "lecture.pdf");
+    world
+        .objects
+        .put(&key, "application/pdf", b"%PDF-1.7".to_vec())
+        .await
+        .expect("written");
+    let artifact = Artifact {
+        kind: "lecture.pdf".to_owned(),
+        key,
+        media_type: "application/pdf".to_owned(),
+        bytes: 8,
+    };
+    database
+        .store_artifact(&opened.id, &artifact)
+        .await
+        .expect("stored");
+    opened.id
+}
+
+#[tokio::test]
+async fn lecture_is_read_by_who_was_in_its_room_and_by_nobody_else() {
+    let world = World::new().await;
+    let (ada, eve) = (world.host("Ada").await, world.host("Eve").await);
+    let room = text(&world.room(&ada, json!({})).await["id"]);
+    let other = text(&world.room(&eve, json!({})).await["id"]);
+    let bob = Proof::Token(text(&world.join(&room, "Bob", json!({})).await.1["guestToken"]));
+    let mallory = Proof::Token(text(
+        &world.join(&other, "Mallory", json!({})).await.1["guestToken"],
+    ));
+    let id = held_meeting(&world, &room).await;
+    let path = format!("/api/lectures/{id}");
+    let (_, listed) = world.get("/api/lectures", &ada).await;
+    assert_eq!(
+        (&listed["items"][0]["title"], &listed["items"][0]["stage"]),
+        (&json!("Energy"), &json!("rendered"))
+    );
+    assert_eq!(world.get("/api/lectures", &eve).await.1["items"], json!([]));
+    for (proof, expected) in [
+        (&ada, 200),
+        (&bob, 200),
+        (&eve, 403),
+        (&mallory, 403),
+        (&Proof::Nothing, 401),
+    ] {
+        assert_eq!(world.get(&path, proof).await.0, expected, "{proof:?}");
+        let pdf = world
+            .request(Method::GET, &format!("{path}/artifact.pdf"), proof)
+            .send()
+            .await;
+        assert_eq!(pdf.expect("an answer").status().as_u16(), expected, "{proof:?}");
+    }
+    let (_, lecture) = world.get(&path, &bob).await;
+    assert_eq!(lecture["summary"]["abstract"][0]["citations"], json!(["SG_1"]));
+    assert_eq!(lecture["summary"]["coveragePercent"], json!(100));
+    assert_eq!(lecture["participantList"][0]["name"], json!("<b>Ada</b>"));
+    assert_eq!(lecture["files"].as_array().map(Vec::len), Some(6), "{lecture}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn files_come_as_downloads_that_run_nothing() {
+    let world = World::new().await;
+    let ada = world.host("Ada").await;
+    let room = text(&world.room(&ada, json!({})).await["id"]);
+    let id = held_meeting(&world, &room).await;
+    let (_, lecture) = world.get(&format!("/api/lectures/{id}"), &ada).await;
+    for file in lecture["files"].as_array().expect("a list") {
+        let response = world
+            .request(Method::GET, &text(&file["url"]), &ada)
+            .send()
+            .await
+            .expect("an answer");
+        assert_eq!(response.status(), 200, "{file}");
+        let header = |name: &str| response.headers()[name].to_str().expect("text").to_owned();
+        assert!(header("content-disposition").starts_with("attachment"), "{file}");
+        assert_eq!(header("x-content-type-options"), "nosniff");
+        assert_eq!(header("content-type"), text(&file["mediaType"]));
+        assert!(!header("content-type").contains("html"), "{file}");
+        let bytes = response.bytes().await.expect("a whole answer");
+        let expected: &[u8] = match text(&file["name"]).as_str() {
+            "artifact.pdf" => b"%PDF",
+            _ => b"conserved",
+        };
+        assert!(
+            bytes.windows(expected.len()).any(|window| window == expected),
+            "{file}"
+        );
+    }
+    for wrong in [
+        "transcript.html",
+        "transcript.",
+        "artifact",
+        "..%2fartifact.pdf",
+        "lecture.pdf",
+    ] {
+        let (status, _) = world.get(&format!("/api/lectures/{id}/{wrong}"), &ada).await;
+        assert_eq!(status, 404, "{wrong}");
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn erased_lectures_leave_nothing() {
+    let world = World::new().await;
+    let ada = world.host("Ada").await;
+    let room = text(&world.room(&ada, json!({})).await["id"]);
+    let bob = Proof::Token(text(&world.join(&room, "Bob", json!({})).await.1["guestToken"]));
+    let first = held_meeting(&world, &room).await;
+    let path = format!("/api/lectures/{first}");
+    assert_eq!(world.call(Method::DELETE, &path, &bob, None).await.0, 403);
+    world.ok(Method::DELETE, &path, &ada, None).await;
+    let (status, body) = world.get(&path, &ada).await;
+    assert_eq!((status, code(&body)), (404, "LECTURE_NOT_FOUND"));
+
+    // A worker is still at the second when its room goes: nobody sees it, and it is gone as soon as it is free.
+    let second = held_meeting(&world, &room).await;
+    let held_until = UnixMillis(now() + 2_000);
+    assert!(
+        world
+            .database
+            .claim_meeting(&second, "worker", UnixMillis(now()), held_until)
+            .await
+            .expect("claimed")
+    );
+    world
+        .ok(Method::DELETE, &format!("/api/rooms/{room}"), &ada, None)
+        .await;
+    assert_eq!(world.get("/api/lectures", &ada).await.1["items"], json!([]));
+    while world.database.meeting(&second).await.expect("readable").is_some() {
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+    assert_eq!(world.objects.list("").await.expect("listed"), []);
+    world.end().await;
+}
+
+fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    i64::try_from(since.expect("after 1970").as_millis()).expect("for a while yet")
+}
+
+#[tokio::test]
+async fn lecture_without_a_pdf_says_that_it_comes() {
+    let world = World::new().await;
+    let ada = world.host("Ada").await;
+    let room = text(&world.room(&ada, json!({})).await["id"]);
+    let name = RoomName::parse(&*room).expect("a name");
+    let sid = RoomSid::parse("RM_1").expect("a SID");
+    let opened = world
+        .database
+        .open_meeting(&name, &sid, UnixMillis(1_000))
+        .await
+        .expect("opened");
+    let (status, body) = world
+        .get(&format!("/api/lectures/{}/artifact.pdf", opened.id), &ada)
+        .await;
+    assert_eq!((status, code(&body)), (409, "NOT_YET"));
+    let (status, lecture) = world.get(&format!("/api/lectures/{}", opened.id), &ada).await;
+    assert_eq!(
+        (status, &lecture["summary"], &lecture["stage"]),
+        (200, &Value::Null, &json!("live"))
+    );
+    world.end().await;
+}

@@ -1,0 +1,111 @@
+//! Erasing lectures: at once from everybody's eyes, and for good as soon as nobody works on them.
+
+use lectern_pipelines::{MeetingId, RoomName, UnixMillis};
+
+use crate::{
+    Database, Error, Objects,
+    database::{rows, sql, transaction},
+    error::stored_meeting_id,
+    key::object_prefix,
+};
+
+impl Database {
+    /// Asks for a meeting to be erased: no list shows it from now on.
+    pub async fn ask_to_erase(&self, meeting: &MeetingId, now: UnixMillis) -> Result<(), Error> {
+        transaction!(self, Write, "ask for a lecture to be erased", |connection| {
+            sql!(
+                "insert into erasure (meeting_id, asked_at) select id, $2 from meeting where id = $1
+                on conflict do nothing",
+                meeting.as_str(),
+                now.0
+            )
+            .execute(&mut *connection)
+            .await?;
+        })
+    }
+
+    /// Asks for everything of a room to be erased, and removes the room; says whether there was one.
+    pub async fn erase_room(&self, room: &RoomName, now: UnixMillis) -> Result<bool, Error> {
+        let deleted = transaction!(self, Write, "erase a room", |connection| {
+            sql!(
+                "insert into erasure (meeting_id, asked_at) select id, $2 from meeting where room = $1
+                on conflict do nothing",
+                room.as_str(),
+                now.0
+            )
+            .execute(&mut *connection)
+            .await?;
+            sql!("delete from room where id = $1", room.as_str())
+                .execute(&mut *connection)
+                .await?
+                .rows_affected()
+        })?;
+        Ok(deleted == 1)
+    }
+
+    /// The meetings that are to be erased.
+    pub async fn erasures(&self) -> Result<Vec<MeetingId>, Error> {
+        let found = transaction!(self, Read, "list what is to be erased", |connection| {
+            rows!(
+                (String,),
+                "select meeting_id from erasure order by asked_at, meeting_id"
+            )
+            .fetch_all(&mut *connection)
+            .await?
+        })?;
+        found.into_iter().map(|(id,)| stored_meeting_id(id)).collect()
+    }
+
+    /// Erases a meeting, its objects first, unless somebody works on it: then it has to be tried again. Says whether it
+    /// is gone.
+    pub async fn erase(
+        &self,
+        meeting: &MeetingId,
+        objects: &Objects,
+        eraser: &str,
+        now: UnixMillis,
+        until: UnixMillis,
+    ) -> Result<bool, Error> {
+        // A worker that renders would put its files after we have looked for them.
+        if !self.claim_meeting(meeting, eraser, now, until).await? {
+            return Ok(self.meeting(meeting).await?.is_none());
+        }
+        for key in objects.list(&object_prefix(meeting)).await? {
+            objects.delete(&key).await?;
+        }
+        transaction!(self, Write, "erase a lecture", |connection| {
+            sql!(
+                "delete from meeting where id = $1 and lease_holder = $2",
+                meeting.as_str(),
+                eraser
+            )
+            .execute(&mut *connection)
+            .await?;
+            true
+        })
+    }
+
+    /// Notes that LiveKit told us of an event; says whether that was news. Events from before `forget` are forgotten:
+    /// they are too old to be taken for new.
+    pub async fn take_webhook_event(
+        &self,
+        id: &str,
+        now: UnixMillis,
+        forget: UnixMillis,
+    ) -> Result<bool, Error> {
+        let noted = transaction!(self, Write, "note an event of LiveKit's", |connection| {
+            sql!("delete from webhook_event where at < $1", forget.0)
+                .execute(&mut *connection)
+                .await?;
+            sql!(
+                "insert into webhook_event (id, at) values ($1, $2) on conflict do nothing",
+                id,
+                now.0
+            )
+            .execute(&mut *connection)
+            .await?
+            .rows_affected()
+        })?;
+        Ok(noted == 1)
+    }
+}

@@ -1,0 +1,158 @@
+//! A meeting through the service alone, as a front end would hold it: `lectern up`, a real LiveKit server, a real guest.
+
+use std::time::Duration;
+
+use reqwest::{Client as Http, Method, RequestBuilder, Response};
+use serde_json::{Value, json};
+use tokio::time::{sleep, timeout};
+
+use super::{
+    AUSTEN, assert_captioned, finals,
+    support::{Client, Lectern, PATIENCE, Server, free_port, repository},
+};
+
+/// Somebody who calls the service.
+struct Person {
+    http: Http,
+    base: String,
+    token: Option<String>,
+}
+
+impl Person {
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    /// The status and the JSON (null where there is none) of a call.
+    async fn call(&self, method: Method, path: &str, body: Value) -> (u16, Value) {
+        let mut request = self.request(method, path);
+        if !body.is_null() {
+            request = request.json(&body);
+        }
+        let response = request.send().await.expect("an answer");
+        let status = response.status().as_u16();
+        let bytes = response.bytes().await.expect("a whole answer");
+        (status, serde_json::from_slice(&bytes).unwrap_or_default())
+    }
+
+    async fn ok(&self, method: Method, path: &str, body: Value) -> Value {
+        let (status, answer) = self.call(method, path, body).await;
+        assert!((200..300).contains(&status), "{path}: {status} {answer}");
+        answer
+    }
+
+    fn with(&self, token: &Value) -> Self {
+        Self {
+            http: self.http.clone(),
+            base: self.base.clone(),
+            token: token.as_str().map(str::to_owned),
+        }
+    }
+}
+
+/// The data of the first event of that kind.
+async fn told(mut stream: Response, kind: &str) -> Value {
+    let read = async {
+        let mut text = String::new();
+        loop {
+            let event = text
+                .split("\n\n")
+                .find(|block| block.lines().any(|line| line == format!("event: {kind}")));
+            let data = event.and_then(|block| block.lines().find_map(|line| line.strip_prefix("data: ")));
+            if let Some(data) = data.and_then(|data| serde_json::from_str(data).ok()) {
+                return data;
+            }
+            let chunk = stream.chunk().await.expect("a whole stream");
+            text.push_str(&String::from_utf8_lossy(&chunk.expect("more")));
+        }
+    };
+    timeout(PATIENCE, read).await.expect("in time")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn meeting_is_held_through_the_service_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Server::start(folder.path());
+    let port = free_port();
+    let lectern = Lectern::start(
+        &["up"],
+        &server,
+        &folder.path().join("data"),
+        &[("PORT", &port.to_string())],
+    );
+    lectern.wait_for_log("registered");
+    let nobody = Person {
+        http: Http::new(),
+        base: format!("http://127.0.0.1:{port}"),
+        token: None,
+    };
+
+    let ada = json!({ "email": "ada@example.org", "name": "Ada", "password": "correct horse battery" });
+    let ada = nobody.ok(Method::POST, "/api/auth/register", ada).await;
+    let host = nobody.with(&ada["token"]);
+    let wanted = json!({ "title": "Austen", "settings": { "lobby": true, "pin": "4711" } });
+    let room = host.ok(Method::POST, "/api/rooms", wanted).await;
+    let path = format!("/api/rooms/{}", room["id"].as_str().expect("an id"));
+    host.ok(Method::POST, &format!("{path}/start"), Value::Null).await;
+
+    let join = async |pin: &str| {
+        let body = json!({ "name": "Jane Austen", "pin": pin, "sessionFingerprint": "janes-browser" });
+        nobody.call(Method::POST, &format!("{path}/join"), body).await
+    };
+    assert_eq!(join("0000").await.0, 403);
+    let (status, waiting) = join("4711").await;
+    assert_eq!(status, 202, "{waiting}");
+    let guest = nobody.with(&waiting["guestToken"]);
+    let stream = guest.request(Method::GET, &format!("{path}/lobby/stream"));
+    let stream = stream.send().await.expect("an answer");
+    let entry = waiting["lobbyEntryId"].as_str().expect("an id");
+    host.ok(Method::POST, &format!("{path}/lobby/{entry}/admit"), Value::Null)
+        .await;
+    let admission = told(stream, "lobby.admitted").await;
+    let identity = admission["identity"].as_str().expect("an identity");
+
+    let token = admission["token"].as_str().expect("a token");
+    let jane = Client::with_token(&server, token, &repository(AUSTEN), 4);
+    let lines = jane.finish();
+    assert_captioned(&lines, identity);
+    host.ok(Method::POST, &format!("{path}/end"), Value::Null).await;
+    assert_eq!(join("4711").await.0, 409);
+
+    let lecture = timeout(PATIENCE, async {
+        loop {
+            let listed = host.ok(Method::GET, "/api/lectures", Value::Null).await;
+            if listed["items"][0]["stage"] == "rendered" {
+                return listed["items"][0].clone();
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    })
+    .await
+    .expect("a lecture in time");
+    assert_eq!(lecture["roomId"], room["id"]);
+    let path = format!("/api/lectures/{}", lecture["id"].as_str().expect("an id"));
+    let whole = guest.ok(Method::GET, &path, Value::Null).await;
+    assert_eq!(
+        whole["participantList"][0]["name"],
+        json!("Jane Austen"),
+        "{whole}"
+    );
+    let last = finals(&lines, "stream").pop().expect("a final").1;
+    // Subtitles break lines and phrases where it suits them.
+    let last = last.split_whitespace().last().expect("a word");
+    for file in whole["files"].as_array().expect("a list") {
+        let file = guest.request(Method::GET, file["url"].as_str().expect("a URL"));
+        let response = file.send().await.expect("an answer");
+        assert_eq!(response.status(), 200, "{file:?}", file = response.url());
+        let bytes = response.bytes().await.expect("a whole file");
+        let begins = |start: &[u8]| bytes.starts_with(start);
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(begins(b"%PDF") || text.contains(last), "{text}");
+    }
+    host.ok(Method::DELETE, &path, Value::Null).await;
+    assert_eq!(guest.call(Method::GET, &path, Value::Null).await.0, 404);
+}
