@@ -2,7 +2,7 @@
 SHELL := bash
 export PATH := $(CURDIR)/.dev/bin:$(CURDIR)/.dev/go/bin:$(CURDIR)/.dev/node/bin:$(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo test interop lint ci bench record fuzz clean
+.PHONY: help demo test interop lint ci bench endurance record fuzz clean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -29,15 +29,21 @@ lint: ## Formatting, clippy and documentation without a warning; licences and ba
 
 ci: lint test interop ## What a change must pass
 
-bench: ## What the worker promises, measured (5 minutes and a release build); ROOMS="1 10 50" PARTS="start load" choose, PEER=1 compares
+bench: ## What the worker promises, measured (10 minutes and a release build); ROOMS="1 10 50" PARTS="media start load" choose, PEER=1 compares
 	scripts/setup bench $(if $(PEER),bench-peer)
-	LECTERN_SERVICES=livekit scripts/with-services cargo bench --locked --bench rooms -- \
-	  $(if $(ROOMS),--rooms "$(ROOMS)") $(if $(PARTS),--parts "$(PARTS)") $(if $(PEER),--peer)
+	$(if $(filter media,$(or $(PARTS),media)),cargo run --locked --release --workspace --example rooms \
+	  --features libwebrtc/opus-packets -- fixtures/austen/austen.wav $(or $(ROOMS),10 30 100))
+	$(if $(filter-out media,$(or $(PARTS),worker)),LECTERN_SERVICES=livekit scripts/with-services cargo bench --locked --bench rooms -- \
+	  $(if $(ROOMS),--rooms "$(ROOMS)") $(if $(PARTS),--parts "$(filter-out media,$(PARTS))") $(if $(PEER),--peer))
+
+endurance: ## What no test has time for: servers that freeze and die, and MINUTES=60 of people who come and go
+	scripts/setup test
+	LECTERN_SERVICES=livekit scripts/with-services cargo run --locked --workspace --example endurance -- $(or $(MINUTES),60)
 
 record: ## Ask a live recogniser (WHAT=stt), or then a language model (WHAT=llm), anew for FIXTURE=fixtures/NAME
 	cargo run --locked -- replay $(FIXTURE) --record $(or $(WHAT),stt) --out target/record
 
-fuzz: ## Look for input that breaks TARGET=rtp (or red, sdp) for SECONDS=60
+fuzz: ## Look for input that breaks TARGET=rtp (or red, rtcp, sdp, stun, turn, framing) for SECONDS=60
 	scripts/setup fuzz
 	mkdir -p fuzz/corpus/$(or $(TARGET),rtp) fuzz/seeds/$(or $(TARGET),rtp)
 	RUSTC_BOOTSTRAP=1 cargo fuzz run $(or $(TARGET),rtp) fuzz/corpus/$(or $(TARGET),rtp) fuzz/seeds/$(or $(TARGET),rtp) -- \

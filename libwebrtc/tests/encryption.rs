@@ -24,12 +24,14 @@ use livekit::{
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use support::{
-    Call, Participant, PeerConnections, Rtc, Server, Tone, hear_tone, next, options, patient, token, variable,
+    Call, Log, Participant, PeerConnections, Rtc, Server, Tone, hear_tone, next, options, patient, token,
+    variable,
 };
 
 const LOOPBACK: Rtc = Rtc {
     address: "127.0.0.1",
     lines: "",
+    log: Log::Detailed,
 };
 
 fn encrypted(connections: PeerConnections, keys: &KeyProvider) -> RoomOptions {
@@ -72,7 +74,7 @@ async fn who_has_the_key_hears_and_reads_and_nobody_else() {
         });
         let mut heard = NativeAudioStream::new(both.await.rtc_track(), 48_000, 1);
         for _ in 0..100 {
-            let frame = next(&mut heard).await;
+            let frame = next(&mut heard).await.expect("the track is there");
             assert!(
                 frame.data.iter().all(|sample| *sample == 0),
                 "she hears something"
@@ -209,7 +211,7 @@ impl Python {
             .arg(script)
             .args(arguments)
             .env("LIVEKIT_URL", &server.url)
-            .env("LIVEKIT_TOKEN", token("python"))
+            .env("LIVEKIT_TOKEN", token("room", "python"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -1,18 +1,23 @@
 //! Calls through a real LiveKit server, on one kind of network after the other.
 
+#[path = "network/faults.rs"]
+mod faults;
 #[expect(dead_code, reason = "some of it is for the tests of encryption alone")]
 mod support;
+#[path = "network/visits.rs"]
+mod visits;
 
 use livekit::webrtc::{
     peer_connection_factory::{IceServer, IceTransportsType},
     stats::IceCandidateType,
 };
 
-use support::{Call, PeerConnections, Rtc, Server, again, options, variable};
+use support::{Call, Log, PeerConnections, Rtc, Server, again, options, variable};
 
 const LOOPBACK: Rtc = Rtc {
     address: "127.0.0.1",
     lines: "",
+    log: Log::Detailed,
 };
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,14 +19,17 @@ use livekit::{
         audio_frame::AudioFrame,
         audio_source::{AudioSourceOptions, RtcAudioSource, native::NativeAudioSource},
         audio_stream::native::NativeAudioStream,
+        prelude::RtcAudioTrack,
         stats::{RtcStats, dictionaries::IceCandidateStats},
     },
 };
 use livekit_api::access_token::{AccessToken, VideoGrants};
 use tokio::sync::mpsc::UnboundedReceiver;
 
+pub(crate) mod conversation;
 #[cfg(target_os = "linux")]
 pub(crate) mod namespace;
+pub(crate) mod visits;
 
 /// Whether a test runs in a process of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,11 +71,23 @@ pub(crate) struct Rtc {
     pub(crate) address: &'static str,
     /// More lines of its configuration, below `rtc:`.
     pub(crate) lines: &'static str,
+    pub(crate) log: Log,
+}
+
+/// What a server writes down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Log {
+    /// All that it does, for whoever looks why a test failed.
+    Detailed,
+    /// Little, for a server that runs for long.
+    Sparse,
 }
 
 /// A LiveKit server that nobody else uses.
 pub(crate) struct Server {
     pub(crate) url: String,
+    at: SocketAddr,
+    command: Command,
     child: Child,
     folder: PathBuf,
 }
@@ -110,25 +125,52 @@ impl Server {
 
     fn run(mut command: Command, folder: PathBuf, at: SocketAddr) -> Self {
         let log = fs::File::create(folder.join("livekit.log")).expect("a log");
-        let child = command
-            .stdout(log.try_clone().expect("a log"))
-            .stderr(log)
-            .spawn()
-            .expect("livekit-server runs");
+        command.stdout(log.try_clone().expect("a log")).stderr(log);
         let server = Self {
             url: format!("ws://{at}"),
-            child,
+            at,
+            child: command.spawn().expect("livekit-server runs"),
+            command,
             folder,
         };
+        server.wait_until_it_answers();
+        server
+    }
+
+    fn wait_until_it_answers(&self) {
         let began = Instant::now();
-        while TcpStream::connect(at).is_err() {
+        while TcpStream::connect(self.at).is_err() {
             assert!(
                 began.elapsed() < PATIENCE,
-                "livekit-server does not answer at {at}"
+                "livekit-server does not answer at {}",
+                self.at
             );
             thread::sleep(Duration::from_millis(20));
         }
-        server
+    }
+
+    /// Lets it do nothing. What is sent to it waits in its sockets, as far as they have room.
+    pub(crate) fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it go on.
+    pub(crate) fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    /// Ends it as a power cut does, and starts another at the same ports, that knows nothing of the rooms.
+    pub(crate) fn kill_and_restart(&mut self) {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("it ends");
+        self.child = self.command.spawn().expect("livekit-server runs");
+        self.wait_until_it_answers();
+    }
+
+    fn signal(&self, signal: &str) {
+        let mut kill = Command::new("kill");
+        kill.arg(format!("-{signal}")).arg(self.child.id().to_string());
+        assert!(kill.status().expect("kill runs").success());
     }
 }
 
@@ -148,8 +190,12 @@ fn configuration(rtc: &Rtc, [port, tcp_port, udp_port]: [u16; 3]) -> (String, So
     let address = rtc.address;
     let at = SocketAddr::new(address.parse().expect("an address"), port);
     let bits = if at.is_ipv4() { 32 } else { 128 };
+    let log = match rtc.log {
+        Log::Detailed => "logging: {level: debug, pion_level: debug}",
+        Log::Sparse => "logging: {level: warn, pion_level: error}",
+    };
     let mut config = format!(
-        "port: {port}\nbind_addresses: [\"{address}\"]\nkeys:\n  {KEY}: {SECRET}\nlogging: {{level: debug, pion_level: debug}}\n\
+        "port: {port}\nbind_addresses: [\"{address}\"]\nkeys:\n  {KEY}: {SECRET}\n{log}\n\
          rtc:\n  tcp_port: {tcp_port}\n  udp_port: {udp_port}\n  use_external_ip: false\n  enable_loopback_candidate: true\n  \
          node_ip: \"{address}\"\n  ips: {{includes: [\"{address}/{bits}\"]}}\n"
     );
@@ -167,23 +213,46 @@ pub(crate) struct Participant {
 
 impl Participant {
     pub(crate) async fn join(server: &Server, identity: &str, options: RoomOptions) -> Self {
-        let joined = patient("the room", Room::connect(&server.url, &token(identity), options)).await;
+        Self::join_room(server, "room", identity, options).await
+    }
+
+    pub(crate) async fn join_room(server: &Server, room: &str, identity: &str, options: RoomOptions) -> Self {
+        let joined = patient(
+            "the room",
+            Room::connect(&server.url, &token(room, identity), options),
+        )
+        .await;
         let (room, events) = joined.unwrap_or_else(|error| panic!("{identity} cannot join: {error}"));
         Self { room, events }
     }
 
     /// Publishes a tone of 1 kHz, for as long as the returned guard lives.
     pub(crate) async fn speak(&self) -> Tone {
-        let source = NativeAudioSource::new(AudioSourceOptions::default(), RATE_HZ, 1, 100);
-        let track = LocalAudioTrack::create_audio_track("tone", RtcAudioSource::Native(source.clone()));
+        Tone(tokio::spawn(play(self.publish(RATE_HZ).await)))
+    }
+
+    /// Publishes a track of mono samples of this rate.
+    pub(crate) async fn publish(&self, rate_hz: u32) -> NativeAudioSource {
+        let source = NativeAudioSource::new(AudioSourceOptions::default(), rate_hz, 1, 100);
+        let track = LocalAudioTrack::create_audio_track("voice", RtcAudioSource::Native(source.clone()));
         let participant = self.room.local_participant();
         let publication = participant.publish_track(LocalTrack::Audio(track), TrackPublishOptions::default());
         patient("the track", publication).await.expect("published");
-        Tone(tokio::spawn(play(source)))
+        source
+    }
+
+    /// Leaves the room.
+    pub(crate) async fn leave(self) {
+        patient("the end", self.room.close()).await.expect("left");
     }
 
     /// Waits for another's voice.
     pub(crate) async fn listen(&mut self) -> NativeAudioStream {
+        NativeAudioStream::new(self.track().await, RATE_HZ as i32, 1)
+    }
+
+    /// Waits for another's track.
+    pub(crate) async fn track(&mut self) -> RtcAudioTrack {
         let track = self
             .event("a track", |event| match event {
                 RoomEvent::TrackSubscribed {
@@ -193,7 +262,7 @@ impl Participant {
                 _ => None,
             })
             .await;
-        NativeAudioStream::new(track.rtc_track(), RATE_HZ as i32, 1)
+        track.rtc_track()
     }
 
     /// Sends a message until it arrives at the other: what is sent while a connection is made anew may be lost.
@@ -263,10 +332,10 @@ impl Participant {
 }
 
 /// Lets somebody into the room.
-pub(crate) fn token(identity: &str) -> String {
+pub(crate) fn token(room: &str, identity: &str) -> String {
     let grants = VideoGrants {
         room_join: true,
-        room: "room".to_owned(),
+        room: room.to_owned(),
         ..Default::default()
     };
     AccessToken::with_api_key(KEY, SECRET)
@@ -279,9 +348,16 @@ pub(crate) fn token(identity: &str) -> String {
 /// A tone that is played until this is dropped.
 pub(crate) struct Tone(tokio::task::JoinHandle<()>);
 
+impl Tone {
+    /// Says nothing more by the track.
+    pub(crate) fn stop(&self) {
+        self.0.abort();
+    }
+}
+
 impl Drop for Tone {
     fn drop(&mut self) {
-        self.0.abort();
+        self.stop();
     }
 }
 
@@ -310,7 +386,7 @@ pub(crate) async fn hear_tone(stream: &mut NativeAudioStream) {
     let heard = async {
         let (mut last, mut rises) = (0, Vec::new());
         loop {
-            let frame = next(stream).await;
+            let frame = next(stream).await.expect("the track is there");
             rises.push(
                 frame
                     .data
@@ -331,10 +407,10 @@ pub(crate) async fn hear_tone(stream: &mut NativeAudioStream) {
     patient("the tone", heard).await;
 }
 
-pub(crate) async fn next(stream: &mut NativeAudioStream) -> AudioFrame<'static> {
+/// What a stream gives next, until it ends.
+pub(crate) async fn next(stream: &mut NativeAudioStream) -> Option<AudioFrame<'static>> {
     std::future::poll_fn(|context| futures_core::Stream::poll_next(std::pin::Pin::new(&mut *stream), context))
         .await
-        .expect("the track is there")
 }
 
 /// Two who join, hear each other and exchange messages.

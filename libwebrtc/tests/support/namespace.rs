@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Again, Rtc, Server, again};
+use super::{Again, Log, Rtc, Server, again};
 
 /// Whether this is the process with a network of its own; if not, that one was run and went well.
 pub(crate) fn in_namespace(test: &str) -> bool {
@@ -116,7 +116,11 @@ impl Wires {
     }
 
     pub(crate) fn start_server(&self, address: &'static str) -> Server {
-        let rtc = Rtc { address, lines: "" };
+        let rtc = Rtc {
+            address,
+            lines: "",
+            log: Log::Detailed,
+        };
         let relay = if address == SERVER { RELAY } else { "" };
         Server::start_by("namespace", &rtc, relay, self.inside())
     }
