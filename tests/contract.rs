@@ -11,6 +11,8 @@ mod outage;
 #[path = "contract/service.rs"]
 mod service;
 mod support;
+#[path = "contract/tone.rs"]
+mod tone;
 #[path = "contract/trust.rs"]
 mod trust;
 
