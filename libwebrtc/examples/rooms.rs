@@ -1,15 +1,16 @@
-//! Measures what a room costs in which one speaks and we listen, with network and encryption.
+//! Measures what a room costs in which one speaks and we listen, with network and encryption: `make bench PARTS=media`.
 //!
-//! `cargo run --release -p libwebrtc --example rooms -- SPEECH.wav [ROOMS] [SECONDS]` takes 16 kHz mono. Speakers and
-//! listeners are connections of this process, each side on a thread of its own; printed is the processor time of the
-//! listeners' thread per second and room, and by how much the process grew. With `--features opus-packets`, also that of
-//! taking packets undecoded.
+//! `cargo run --release -p libwebrtc --example rooms -- SPEECH.wav ROOMS…` takes 16 kHz mono. For each number of rooms a
+//! process of its own is started, in which speakers and listeners are connections, each side on a thread of its own.
+//! Printed is the processor time of the listeners' thread per second and room, and by how much the process grew, of
+//! which the speakers are more than half. With `--features opus-packets`, also that of taking packets undecoded.
 
 #![expect(clippy::print_stdout, reason = "printing figures is all it does")]
 
 use std::{
     error::Error,
     fs,
+    process::Command,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -30,28 +31,49 @@ enum Listening {
     ToPackets,
 }
 
+impl Listening {
+    const ALL: &[Self] = &[
+        Self::ToSamples,
+        #[cfg(feature = "opus-packets")]
+        Self::ToPackets,
+    ];
+
+    /// How it is called, and what is promised of it: milliseconds per second and room.
+    fn told(self) -> (&'static str, f64) {
+        match self {
+            Self::ToSamples => ("decoded", 4.0),
+            #[cfg(feature = "opus-packets")]
+            Self::ToPackets => ("undecoded", 1.5),
+        }
+    }
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut arguments = std::env::args().skip(1);
-    let speech = arguments
-        .next()
-        .ok_or("usage: rooms SPEECH.wav [ROOMS] [SECONDS]")?;
-    let rooms: usize = arguments.next().map_or(Ok(10), |rooms| rooms.parse())?;
-    let seconds: u64 = arguments.next().map_or(Ok(20), |seconds| seconds.parse())?;
-    let samples: Arc<[i16]> = hound::WavReader::open(speech)?
-        .samples()
-        .collect::<Result<_, _>>()?;
-    measure(Listening::ToSamples, &samples, rooms, seconds)?;
-    #[cfg(feature = "opus-packets")]
-    measure(Listening::ToPackets, &samples, rooms, seconds)?;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (speech, rooms) = arguments.split_first().ok_or("usage: rooms SPEECH.wav ROOMS…")?;
+    // Our own way to say what one process is to measure.
+    if let Ok(name) = std::env::var(ONE) {
+        let is_named = |listening: &&Listening| listening.told().0 == name;
+        let listening = Listening::ALL.iter().find(is_named).ok_or("no such listening")?;
+        return measure(*listening, &samples(speech)?, rooms[0].parse()?);
+    }
+    for listening in Listening::ALL {
+        for rooms in rooms {
+            let mut one = Command::new(std::env::current_exe()?);
+            one.env(ONE, listening.told().0).args([speech, rooms]);
+            if !one.status()?.success() {
+                return Err(format!("{rooms} rooms could not be measured").into());
+            }
+        }
+    }
     Ok(())
 }
 
-fn measure(
-    listening: Listening,
-    samples: &Arc<[i16]>,
-    rooms: usize,
-    seconds: u64,
-) -> Result<(), Box<dyn Error>> {
+fn samples(speech: &str) -> Result<Arc<[i16]>, hound::Error> {
+    hound::WavReader::open(speech)?.samples().collect()
+}
+
+fn measure(listening: Listening, samples: &Arc<[i16]>, rooms: usize) -> Result<(), Box<dyn Error>> {
     let (speakers, listeners) = (runtime("speakers")?, runtime("listeners")?);
     let mut connections = Vec::new();
     let kib_before = kib()?;
@@ -70,12 +92,14 @@ fn measure(
         });
         listeners.spawn(listen(listening, track));
     }
-    std::thread::sleep(Duration::from_secs(3));
+    std::thread::sleep(SETTLED);
     let (begun, before) = (Instant::now(), busy(&listeners)?);
-    std::thread::sleep(Duration::from_secs(seconds));
+    std::thread::sleep(MEASURED);
     let (passed, spent) = (begun.elapsed().as_secs_f64(), busy(&listeners)? - before);
+    let (name, promised) = listening.told();
     println!(
-        "{listening:?}: {:.2} ms per second and room, {} KiB per room of both sides, {rooms} rooms",
+        "{rooms:>4} rooms, {name:>9}: {:.2} ms per second and room (promised: {promised}), {} KiB per room (promised: \
+         {KIB_PROMISED}, without the speakers)",
         spent.as_secs_f64() * 1000.0 / passed / rooms as f64,
         kib()?.saturating_sub(kib_before) / rooms as u64
     );
@@ -123,3 +147,12 @@ fn kib() -> Result<u64, Box<dyn Error>> {
         .ok_or("no figures of the process")?;
     Ok(line.trim().trim_end_matches(" kB").parse()?)
 }
+
+/// Set to what the process is to measure, where it is one of those that were started for it.
+const ONE: &str = "LIBWEBRTC_ROOMS";
+
+/// Until all are connected and what is made once is made.
+const SETTLED: Duration = Duration::from_secs(4);
+const MEASURED: Duration = Duration::from_secs(20);
+
+const KIB_PROMISED: u32 = 600;
