@@ -285,6 +285,10 @@ impl Chain {
 
     fn hand_out(&mut self, samples: usize, made: Made, hear: &mut impl FnMut(AudioFrame<'static>)) {
         let decoded = std::mem::take(&mut self.decoded);
+        let is_sound = |sample: &i16| sample.unsigned_abs() > SILENCE_PEAK;
+        if made == Made::Sent && decoded[..samples * self.channels].iter().any(is_sound) {
+            self.timeline.sounded();
+        }
         self.cut(&decoded[..samples * self.channels], made, hear);
         self.decoded = decoded;
     }
@@ -357,6 +361,9 @@ fn has_fec(payload: &[u8]) -> bool {
 const PACKET_MS_MAX: usize = 120;
 
 const TICKS_PER_MS: u64 = 48;
+
+/// What is as quiet as this (-72 dB) is nothing to be heard.
+const SILENCE_PEAK: u16 = 8;
 
 /// How long a hole is made up for by going on as before; what is longer sounds worse than silence.
 const CONCEALED_TICKS_MAX: u64 = 120 * TICKS_PER_MS;

@@ -19,7 +19,7 @@ pub(super) struct Timeline {
     anchor: Option<(u64, i64)>,
     // The newest tick that was heard of.
     newest: Option<u64>,
-    // How much silence was handed out since anything came.
+    // How much silence was handed out since anything was to be heard.
     quiet: u64,
 }
 
@@ -57,12 +57,16 @@ impl Timeline {
     /// Notes when a packet came.
     pub(super) fn arrived(&mut self, at: Instant, tick: u64) {
         self.newest = self.newest.max(Some(tick));
-        self.quiet = 0;
         let now = i64::try_from(self.time(at)).unwrap_or(i64::MAX);
         let place = self.place(tick);
         if self.anchor.is_none() || place > now {
             self.anchor = Some((tick, now));
         }
+    }
+
+    /// Notes that something is to be heard. Not all that comes is: a microphone that is off tells so now and then.
+    pub(super) fn sounded(&mut self) {
+        self.quiet = 0;
     }
 
     /// How much is missing up to a packet of that time, in samples.
