@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use str0m::rtp::rtcp::Rtcp;
+
+pub use crate::network::fuzz::{framing, stun, turn};
 use crate::{
     playout::{Chain, Packet},
     red,
@@ -57,6 +60,18 @@ pub fn red(data: &[u8]) {
     assert!(redundant + blocks.primary().len() < data.len());
 }
 
+/// Reports on media, as str0m reads them: one after the other, each as long as it says.
+pub fn rtcp(mut data: &[u8]) {
+    while let Some(header) = data.first_chunk::<4>() {
+        let length = (usize::from(u16::from_be_bytes([header[2], header[3]])) + 1) * 4;
+        let Some((report, rest)) = data.split_at_checked(length) else {
+            return;
+        };
+        let _ = Rtcp::try_from(report);
+        data = rest;
+    }
+}
+
 /// A description: whatever can be asked of it is answered.
 pub fn sdp(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
@@ -97,7 +112,10 @@ mod tests {
     use proptest::{prelude::*, sample::Index};
 
     use super::*;
-    use crate::internals::{Redundancy, Speaking};
+    use crate::{
+        internals::{Redundancy, Speaking},
+        network::fuzz::seeds,
+    };
 
     /// Half a second of real packets, as [`rtp`] takes them.
     fn packets(redundancy: Redundancy) -> Vec<u8> {
@@ -127,6 +145,16 @@ mod tests {
         };
         crate::red::write(111, Some(block), &[2; 80], &mut packet);
         packet
+    }
+
+    /// A sender's report, a receiver's with one block, and a goodbye.
+    fn reports() -> Vec<u8> {
+        let mut reports = vec![0x80, 200, 0, 6];
+        reports.extend([9; 24]);
+        reports.extend([0x81, 201, 0, 7]);
+        reports.extend([9; 28]);
+        reports.extend([0x81, 203, 0, 1, 9, 9, 9, 9]);
+        reports
     }
 
     fn descriptions() -> Vec<Vec<u8>> {
@@ -167,6 +195,10 @@ mod tests {
             rtp(&data);
         }
         assert!(crate::red::parse(&redundant()).is_some());
+        assert!(Rtcp::try_from(&reports()[..28]).is_ok());
+        seeds::messages().iter().for_each(|message| stun(message));
+        seeds::sessions().iter().for_each(|session| turn(session));
+        seeds::streams().iter().for_each(|stream| framing(stream));
         for description in descriptions() {
             let text = String::from_utf8(description).expect("UTF-8");
             let sdp = Sdp::parse(&text).expect("the seed is well-formed");
@@ -188,6 +220,26 @@ mod tests {
         #[test]
         fn no_redundant_packet_does_harm(data in mutated(vec![redundant()])) {
             red(&data);
+        }
+
+        #[test]
+        fn no_report_does_harm(data in mutated(vec![reports()])) {
+            rtcp(&data);
+        }
+
+        #[test]
+        fn no_message_of_a_server_does_harm(data in mutated(seeds::messages())) {
+            stun(&data);
+        }
+
+        #[test]
+        fn no_server_does_harm(data in mutated(seeds::sessions())) {
+            turn(&data);
+        }
+
+        #[test]
+        fn no_stream_does_harm(data in mutated(seeds::streams())) {
+            framing(&data);
         }
 
         #[test]

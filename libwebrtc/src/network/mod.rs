@@ -11,6 +11,7 @@ use std::{
 use str0m::net::{Protocol, Transmit};
 
 mod framing;
+pub(crate) mod fuzz;
 mod interfaces;
 mod reflexive;
 mod relay;
