@@ -153,16 +153,23 @@ async fn claim(context: &Context, server: &Server, room: &ListedRoom, entry: &En
     }
     let (now, until) = lease_times();
     let claiming = async {
+        if !context.database.wants_captions(&room.name).await? {
+            return Ok(None);
+        }
         let meeting = context.database.open_meeting(&room.name, &room.sid, now).await?;
         let is_ours = context
             .database
             .claim_meeting(&meeting.id, &context.holder, now, until)
             .await?;
-        Ok::<_, lectern_storage::Error>((meeting.id, is_ours))
+        Ok::<_, lectern_storage::Error>(Some((meeting.id, is_ours)))
     };
     match timeout(CLAIM_PATIENCE, claiming).await {
-        Ok(Ok((meeting, true))) => Ok(Claim::Granted(meeting)),
-        Ok(Ok((_, false))) => Ok(Claim::HeldByAnother),
+        Ok(Ok(Some((meeting, true)))) => Ok(Claim::Granted(meeting)),
+        Ok(Ok(Some((_, false)))) => Ok(Claim::HeldByAnother),
+        Ok(Ok(None)) => {
+            info!(room.name = %room.name, "room {} wants no captions", room.name);
+            Ok(Claim::NotAskedFor)
+        }
         Ok(Err(error)) => {
             warn!("entering room {} without a claim: {error}", room.name);
             Ok(Claim::Postponed)

@@ -126,6 +126,13 @@ async fn enter(job: RoomJob, context: &Context) -> Result<Entered, Error> {
         })?;
     let (sid, joined_at) = (room.sid().clone(), unix_now());
     let opening = async {
+        // Whoever entered without a claim, because the database was away, has not asked yet.
+        let wants_captions = insist("see whether a room wants captions", || {
+            context.database.wants_captions(&name)
+        });
+        if !wants_captions.await {
+            return None;
+        }
         let meeting = insist("open a meeting", || {
             context.database.open_meeting(&name, &sid, joined_at)
         })

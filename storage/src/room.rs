@@ -1,6 +1,7 @@
 //! Rooms: what their owners made of them.
 
 use lectern_pipelines::{AccountId, RoomName, UnixMillis};
+use serde::Deserialize;
 
 use crate::{
     Database, Error,
@@ -192,6 +193,20 @@ impl Database {
         row.map(room_of).transpose()
     }
 
+    /// Whether a room's owner wants it captioned. Rooms that nobody made here are: whoever runs the worker wants them so.
+    pub async fn wants_captions(&self, id: &RoomName) -> Result<bool, Error> {
+        let row = transaction!(self, Read, "see whether a room wants captions", |connection| {
+            rows!((String,), "select settings from room where id = $1", id.as_str())
+                .fetch_optional(&mut *connection)
+                .await?
+        })?;
+        row.map_or(Ok(true), |(settings,)| {
+            let wishes: Wishes =
+                serde_json::from_str(&settings).map_err(|_| Error::unreadable("settings", id.as_str()))?;
+            Ok(wishes.captions)
+        })
+    }
+
     /// Notes that a room was opened or has ended; says whether that was news.
     pub async fn set_room_status(&self, id: &RoomName, status: RoomStatus) -> Result<bool, Error> {
         let changed = transaction!(self, Write, "note a room's status", |connection| {
@@ -221,6 +236,17 @@ impl Database {
         })?;
         Ok(changed == 1)
     }
+}
+
+/// What the worker goes by of a room's settings.
+#[derive(Deserialize)]
+struct Wishes {
+    #[serde(default = "wanted")]
+    captions: bool,
+}
+
+fn wanted() -> bool {
+    true
 }
 
 type RoomRow = (

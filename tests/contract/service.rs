@@ -1,6 +1,6 @@
 //! A meeting through the service alone, as a front end would hold it: `lectern up`, a real LiveKit server, a real guest.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use reqwest::{Client as Http, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
@@ -77,23 +77,8 @@ async fn told(mut stream: Response, kind: &str) -> Value {
 async fn meeting_is_held_through_the_service_alone() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = Server::start(folder.path());
-    let port = free_port();
-    let lectern = Lectern::start(
-        &["up"],
-        &server,
-        &folder.path().join("data"),
-        &[("PORT", &port.to_string())],
-    );
-    lectern.wait_for_log("registered");
-    let nobody = Person {
-        http: Http::new(),
-        base: format!("http://127.0.0.1:{port}"),
-        token: None,
-    };
-
-    let ada = json!({ "email": "ada@example.org", "name": "Ada", "password": "correct horse battery" });
-    let ada = nobody.ok(Method::POST, "/api/auth/register", ada).await;
-    let host = nobody.with(&ada["token"]);
+    let (_lectern, nobody) = up(&server, folder.path());
+    let host = registered(&nobody).await;
     let wanted = json!({ "title": "Austen", "settings": { "lobby": true, "pin": "4711" } });
     let room = host.ok(Method::POST, "/api/rooms", wanted).await;
     let path = format!("/api/rooms/{}", room["id"].as_str().expect("an id"));
@@ -155,4 +140,45 @@ async fn meeting_is_held_through_the_service_alone() {
     }
     host.ok(Method::DELETE, &path, Value::Null).await;
     assert_eq!(guest.call(Method::GET, &path, Value::Null).await.0, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn room_that_wants_no_captions_is_not_listened_to() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Server::start(folder.path());
+    let (lectern, nobody) = up(&server, folder.path());
+    let host = registered(&nobody).await;
+    let wanted = json!({ "title": "In private", "settings": { "captions": false } });
+    let room = host.ok(Method::POST, "/api/rooms", wanted).await;
+    let id = room["id"].as_str().expect("an id");
+    host.ok(Method::POST, &format!("/api/rooms/{id}/start"), Value::Null)
+        .await;
+    lectern.wait_for_log(&format!("room {id} wants no captions"));
+    host.ok(Method::POST, &format!("/api/rooms/{id}/end"), Value::Null)
+        .await;
+    assert!(!lectern.logged("listening in room"), "it went in all the same");
+    let lectures = host.ok(Method::GET, "/api/lectures", Value::Null).await;
+    assert_eq!(lectures["items"], json!([]));
+}
+
+/// Everything in one process, and somebody who calls it without any proof.
+fn up(server: &Server, folder: &Path) -> (Lectern, Person) {
+    let port = free_port();
+    let settings = [("PORT", port.to_string())];
+    let settings = settings.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let lectern = Lectern::start(&["up"], server, &folder.join("data"), &settings);
+    lectern.wait_for_log("registered");
+    let nobody = Person {
+        http: Http::new(),
+        base: format!("http://127.0.0.1:{port}"),
+        token: None,
+    };
+    (lectern, nobody)
+}
+
+/// A host of their own.
+async fn registered(nobody: &Person) -> Person {
+    let ada = json!({ "email": "ada@example.org", "name": "Ada", "password": "correct horse battery" });
+    let ada = nobody.ok(Method::POST, "/api/auth/register", ada).await;
+    nobody.with(&ada["token"])
 }

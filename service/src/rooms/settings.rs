@@ -17,7 +17,7 @@ pub(crate) struct RoomSettings {
     /// 4 to 12 digits that guests have to know; null for none. Who holds the room sees it, to put it into invitations.
     #[schema(pattern = "^[0-9]{4,12}$")]
     pub(crate) pin: Option<String>,
-    /// Whether what is said is captioned.
+    /// Whether what is said is captioned; a change counts from the next time the room is opened.
     pub(crate) captions: bool,
     /// The language that is spoken, BCP 47; null lets the recogniser find out.
     #[schema(max_length = 35)]

@@ -193,6 +193,15 @@ pub(crate) async fn room_is_found_by_id_and_code(place: &Place) {
     assert!(database.set_door(&id, Door::Locked).await.expect("stored"));
     let now = database.room(&id).await.expect("readable").expect("there");
     assert_eq!((now.status, now.door), (RoomStatus::Live, Door::Locked));
+    let wants_captions = async |id: &RoomName| database.wants_captions(id).await.expect("readable");
+    assert!(wants_captions(&id).await && wants_captions(&room("nobody's")).await);
+    let silent = RoomChange {
+        settings: Some(r#"{"lobby":true,"captions":false}"#),
+        ..RoomChange::default()
+    };
+    database.change_room(&id, silent).await.expect("stored");
+    assert!(!wants_captions(&id).await);
+    let now = database.room(&id).await.expect("readable").expect("there");
     for owner in [None, Some(&found.owner)] {
         let page = database.rooms(owner, 5, None).await.expect("listed");
         assert_eq!(page.items, std::slice::from_ref(&now));
