@@ -179,10 +179,16 @@ impl Service {
         {
             return Ok((room, Standing::Host(account.clone())));
         }
-        let Some(pass) = caller.pass.as_ref().filter(|pass| pass.room == room.id) else {
-            return Ok((room, Standing::Stranger));
+        let pass = caller.pass.as_ref().filter(|pass| pass.room == room.id);
+        let guest = match (pass, &caller.login) {
+            (Some(pass), _) => self.database.guest(&pass.guest).await?,
+            (None, Some(login)) => {
+                self.database
+                    .guest_of_account(&room.id, &login.account.id)
+                    .await?
+            }
+            (None, None) => None,
         };
-        let guest = self.database.guest(&pass.guest).await?;
         Ok(match guest.filter(|guest| guest.room == room.id) {
             Some(guest) => (room, Standing::Guest(guest)),
             None => (room, Standing::Stranger),

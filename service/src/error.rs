@@ -59,6 +59,8 @@ pub enum ErrorCode {
     PinWrong,
     /// The room takes nobody new.
     RoomLocked,
+    /// A host sent them out of the room for good.
+    Banned,
     /// There is nothing at this path.
     NotFound,
     /// There is no such room.
@@ -69,6 +71,8 @@ pub enum ErrorCode {
     LectureNotFound,
     /// It is not made yet.
     NotYet,
+    /// Nobody of that identity is in the room.
+    NotInRoom,
     /// The path takes other methods.
     MethodNotAllowed,
     /// There is an account of that address.
@@ -194,10 +198,13 @@ impl ErrorCode {
             | Self::RegistrationClosed
             | Self::PinRequired
             | Self::PinWrong
-            | Self::RoomLocked => StatusCode::FORBIDDEN,
-            Self::NotFound | Self::RoomNotFound | Self::EntryNotFound | Self::LectureNotFound => {
-                StatusCode::NOT_FOUND
-            }
+            | Self::RoomLocked
+            | Self::Banned => StatusCode::FORBIDDEN,
+            Self::NotFound
+            | Self::RoomNotFound
+            | Self::EntryNotFound
+            | Self::LectureNotFound
+            | Self::NotInRoom => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::EmailTaken | Self::RoomEnded | Self::EntryDecided | Self::NotYet => StatusCode::CONFLICT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,

@@ -152,6 +152,7 @@ async fn sweep(service: Arc<Service>) {
         // It says itself what went wrong, and is tried again.
         service.expire_waiting().await.ok();
         service.erase_pending().await.ok();
+        service.keep_out_who_was_sent_out().await.ok();
     }
 }
 

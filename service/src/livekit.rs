@@ -1,15 +1,17 @@
 //! LiveKit's server: tokens that let people into its rooms, and what hosts may do there.
 
-use std::time::Duration;
+use std::{panic::AssertUnwindSafe, time::Duration};
 
-use lectern_pipelines::{ParticipantIdentity, RoomName};
+use futures_util::{FutureExt, StreamExt, stream};
+use lectern_pipelines::{ParticipantIdentity, RoomName, UnixMillis};
 use livekit_api::{
     access_token::{AccessToken, AccessTokenError, TokenVerifier, VideoGrants},
     services::{
         ServerErrorCode, ServiceError,
-        room::{CreateRoomOptions, RoomClient},
+        room::{CreateRoomOptions, RemoveParticipantOptions, RoomClient, UpdateParticipantOptions},
     },
 };
+use livekit_protocol::{ParticipantInfo, ParticipantPermission, TrackInfo, TrackSource, TrackType};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
@@ -31,6 +33,26 @@ pub(crate) struct Joiner {
     pub(crate) role: JoinerRole,
     pub(crate) rights: Rights,
     pub(crate) captions: OwnCaptions,
+}
+
+/// Somebody who is in a room now.
+#[derive(Debug, Clone)]
+pub(crate) struct Present {
+    /// What LiveKit calls them.
+    pub(crate) identity: String,
+    tracks: Vec<TrackInfo>,
+    permission: Option<ParticipantPermission>,
+}
+
+/// What is done to what somebody sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hush {
+    /// All their sound is muted. They can unmute it.
+    Sound,
+    /// Their screen is no longer shown. They can show it again.
+    Screen,
+    /// Both.
+    SoundAndScreen,
 }
 
 /// Whether somebody wants what they say to be captioned.
@@ -159,21 +181,185 @@ impl Server {
             Err(error) => Err(ApiError::livekit(format!("close a room: {error}"))),
         }
     }
+
+    /// Who is in a room; nobody if it is not open.
+    pub(crate) async fn present(&self, room: &RoomName) -> Result<Vec<Present>, ApiError> {
+        let listed = match self.rooms.list_participants(room.as_str()).await {
+            Ok(listed) => listed,
+            Err(error) if is_not_found(&error) => Vec::new(),
+            Err(error) => return Err(ApiError::livekit(format!("list who is in a room: {error}"))),
+        };
+        Ok(listed.into_iter().map(Present::of).collect())
+    }
+
+    /// Hushes people, all at once; who goes meanwhile is quiet too.
+    pub(crate) async fn hush(&self, room: &RoomName, people: &[Present], hush: Hush) -> Result<(), ApiError> {
+        let sound = match hush {
+            Hush::Sound | Hush::SoundAndScreen => people,
+            Hush::Screen => &[],
+        };
+        let screen = match hush {
+            Hush::Screen | Hush::SoundAndScreen => people,
+            Hush::Sound => &[],
+        };
+        let mut muting = Vec::new();
+        for person in sound {
+            let sounding = person.tracks.iter().filter(|track| match hush {
+                // What is about to end needs no muting.
+                Hush::SoundAndScreen => is_sounding(track) && !is_screen(track.source()),
+                Hush::Sound | Hush::Screen => is_sounding(track),
+            });
+            muting.extend(sounding.map(|track| self.mute(room, &person.identity, &track.sid)));
+        }
+        let showing = screen.iter().filter(|person| person.shows_screen());
+        let stopping = showing.map(|person| self.stop_screen(room, person)).collect();
+        let (muted, stopped) = tokio::join!(at_once(muting), at_once(stopping));
+        muted.and(stopped)
+    }
+
+    /// Makes people leave a room, all at once; who is not in it need not leave.
+    ///
+    /// Tokens from before `now` end where LiveKit keeps account of them. Its own server (1.13.5) doesn't: who comes
+    /// back has to be sent out again.
+    pub(crate) async fn remove(
+        &self,
+        room: &RoomName,
+        identities: &[String],
+        now: UnixMillis,
+    ) -> Result<(), ApiError> {
+        let one_by_one = identities
+            .iter()
+            .map(|identity| self.remove_one(room, identity, now));
+        at_once(one_by_one.collect()).await
+    }
+
+    async fn remove_one(&self, room: &RoomName, identity: &str, now: UnixMillis) -> Result<(), ApiError> {
+        let options = RemoveParticipantOptions {
+            revoke_token_ts: now.0,
+        };
+        let removed = self
+            .rooms
+            .remove_participant_with_options(room.as_str(), identity, options)
+            .await;
+        gone_or_done("make somebody leave a room", removed)
+    }
+
+    /// Gives somebody who is in a room a host's rights; who is not in it gets them when they come.
+    pub(crate) async fn make_host(&self, room: &RoomName, identity: &str) -> Result<(), ApiError> {
+        let permission = ParticipantPermission {
+            can_publish: true,
+            can_publish_data: true,
+            can_subscribe: true,
+            ..Default::default()
+        };
+        let options = UpdateParticipantOptions {
+            metadata: metadata_of(JoinerRole::Host, Rights::ALL),
+            permission: Some(permission),
+            ..Default::default()
+        };
+        let updated = self
+            .rooms
+            .update_participant(room.as_str(), identity, options)
+            .await;
+        gone_or_done("make somebody the host", updated)
+    }
+
+    async fn mute(&self, room: &RoomName, identity: &str, track: &str) -> Result<(), ApiError> {
+        let muting = self
+            .rooms
+            .mute_published_track(room.as_str(), identity, track, true);
+        // It unwraps what LiveKit leaves out if the track ended meanwhile (livekit-api 0.10.0, services/room.rs:373).
+        match AssertUnwindSafe(muting).catch_unwind().await {
+            Ok(muted) => gone_or_done("mute somebody", muted),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Takes the right to show a screen, which ends what is shown, and gives it back.
+    async fn stop_screen(&self, room: &RoomName, person: &Present) -> Result<(), ApiError> {
+        let Some(permission) = &person.permission else {
+            return Ok(());
+        };
+        for permission in [without_screen(permission), permission.clone()] {
+            let options = UpdateParticipantOptions {
+                permission: Some(permission),
+                ..Default::default()
+            };
+            let updated = self
+                .rooms
+                .update_participant(room.as_str(), &person.identity, options)
+                .await;
+            gone_or_done("stop a shared screen", updated)?;
+        }
+        Ok(())
+    }
 }
+
+impl Present {
+    fn of(info: ParticipantInfo) -> Self {
+        Self {
+            identity: info.identity,
+            tracks: info.tracks,
+            permission: info.permission,
+        }
+    }
+
+    fn shows_screen(&self) -> bool {
+        self.tracks.iter().any(|track| is_screen(track.source()))
+    }
+}
+
+fn is_sounding(track: &TrackInfo) -> bool {
+    track.r#type() == TrackType::Audio && !track.muted
+}
+
+fn is_screen(source: TrackSource) -> bool {
+    matches!(source, TrackSource::ScreenShare | TrackSource::ScreenShareAudio)
+}
+
+fn without_screen(permission: &ParticipantPermission) -> ParticipantPermission {
+    // An empty list would allow all sources.
+    let others = [TrackSource::Camera, TrackSource::Microphone];
+    ParticipantPermission {
+        can_publish_sources: others.map(i32::from).to_vec(),
+        ..permission.clone()
+    }
+}
+
+/// Asks LiveKit for many things at once; all are tried, and the first that fails is told.
+async fn at_once(asked: Vec<impl Future<Output = Result<(), ApiError>>>) -> Result<(), ApiError> {
+    let answers: Vec<_> = stream::iter(asked)
+        .buffer_unordered(REQUESTS_AT_ONCE_MAX)
+        .collect()
+        .await;
+    answers.into_iter().collect()
+}
+
+/// Done, or about somebody who is not there any more.
+fn gone_or_done<T>(doing: &str, result: Result<T, ServiceError>) -> Result<(), ApiError> {
+    match result {
+        Ok(_) => Ok(()),
+        Err(error) if is_not_found(&error) => Ok(()),
+        Err(error) => Err(ApiError::livekit(format!("{doing}: {error}"))),
+    }
+}
+
+fn metadata_of(role: JoinerRole, permissions: Rights) -> String {
+    #[derive(Serialize)]
+    struct Metadata {
+        role: JoinerRole,
+        permissions: Rights,
+    }
+    serde_json::to_string(&Metadata { role, permissions }).expect("plain values are JSON")
+}
+
+/// A whole class is hushed in a moment, and LiveKit not flooded.
+const REQUESTS_AT_ONCE_MAX: usize = 32;
 
 impl Joiner {
     /// What others and front ends may know of them.
     pub(crate) fn metadata(&self) -> String {
-        #[derive(Serialize)]
-        struct Metadata {
-            role: JoinerRole,
-            permissions: Rights,
-        }
-        let metadata = Metadata {
-            role: self.role,
-            permissions: self.rights,
-        };
-        serde_json::to_string(&metadata).expect("plain values are JSON")
+        metadata_of(self.role, self.rights)
     }
 
     /// What the worker goes by.

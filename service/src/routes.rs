@@ -85,6 +85,7 @@ fn api() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(rooms::lobby::leave))
         .routes(routes!(rooms::lobby::admit_all))
         .routes(routes!(rooms::lobby::stream))
+        .routes(routes!(rooms::moderate::moderate))
         .routes(routes!(tokens::room_token))
         .routes(routes!(tokens::room_token_v1))
         .routes(routes!(tokens::connection_info))

@@ -134,6 +134,20 @@ impl Database {
         .transpose()
     }
 
+    /// One account.
+    pub async fn account(&self, id: &AccountId) -> Result<Option<Account>, Error> {
+        let row = transaction!(self, Read, "look an account up", |connection| {
+            rows!(
+                AccountRow,
+                "select id, email, name, role, created_at from account where id = $1",
+                id.as_str()
+            )
+            .fetch_optional(&mut *connection)
+            .await?
+        })?;
+        row.map(account_of).transpose()
+    }
+
     /// Up to `limit` accounts, the latest first, from `after` on.
     pub async fn accounts(&self, limit: u32, after: Option<&Cursor>) -> Result<Page<Account>, Error> {
         let (at, id) = before(after);

@@ -375,6 +375,7 @@ fn migrations() -> Vec<Migration> {
     [
         (1, "meeting", include_str!("../migrations/0001_meeting.sql")),
         (2, "room", include_str!("../migrations/0002_room.sql")),
+        (3, "people", include_str!("../migrations/0003_people.sql")),
         (4, "lecture", include_str!("../migrations/0004_lecture.sql")),
     ]
     .into_iter()

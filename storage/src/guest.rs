@@ -1,6 +1,6 @@
 //! People without an account: at a room's door, in it, or sent away.
 
-use lectern_pipelines::{GuestId, GuestState, RoomName, UnixMillis};
+use lectern_pipelines::{AccountId, GuestId, GuestState, RoomName, UnixMillis};
 
 use crate::{
     Database, Error,
@@ -22,6 +22,10 @@ pub struct Guest {
     pub fingerprint: String,
     /// Where they called from.
     pub address: String,
+    /// Whether somebody banned called from there too.
+    pub address_banned: bool,
+    /// Who they are if they were logged in.
+    pub account: Option<AccountId>,
     /// How it stands with them.
     pub state: GuestState,
     /// When they asked.
@@ -39,8 +43,14 @@ pub struct NewGuest<'a> {
     pub fingerprint: &'a str,
     /// Where they call from.
     pub address: &'a str,
+    /// Whether somebody banned called from there too.
+    pub address_banned: bool,
+    /// Who they are if they are logged in.
+    pub account: Option<&'a AccountId>,
     /// [`GuestState::Waiting`], or [`GuestState::Admitted`] where nobody has to decide.
     pub state: GuestState,
+    /// The account that let them in, if one did already.
+    pub decided_by: Option<&'a str>,
 }
 
 /// Whom a decision is about.
@@ -50,6 +60,10 @@ pub enum Decided<'a> {
     One(&'a GuestId),
     /// Everybody who is in that state.
     Everybody,
+    /// Everybody in that state about whom nobody decided.
+    Undecided,
+    /// Everybody in that state who came by this browser.
+    Browser(&'a str),
     /// Everybody in that state who asked before then.
     WhoAskedBefore(UnixMillis),
 }
@@ -82,22 +96,28 @@ impl Database {
             name: new.name.to_owned(),
             fingerprint: new.fingerprint.to_owned(),
             address: new.address.to_owned(),
+            address_banned: new.address_banned,
+            account: new.account.cloned(),
             state: new.state,
             asked_at: now,
-            decided_by: None,
+            decided_by: new.decided_by.map(str::to_owned),
         };
         let events = tell(&guest);
         transaction!(self, Write, "note a guest", |connection| {
             sql!(
-                "insert into guest (id, room_id, name, fingerprint, address, state, asked_at)
-                values ($1, $2, $3, $4, $5, $6, $7)",
+                "insert into guest (id, room_id, name, fingerprint, address, state, asked_at, decided_by,
+                    address_banned, account_id)
+                values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
                 guest.id.as_str(),
                 room.as_str(),
                 &guest.name,
                 &guest.fingerprint,
                 &guest.address,
                 guest.state.as_str(),
-                now.0
+                now.0,
+                guest.decided_by.as_deref(),
+                i64::from(guest.address_banned),
+                guest.account.as_ref().map(AccountId::as_str)
             )
             .execute(&mut *connection)
             .await?;
@@ -112,6 +132,25 @@ impl Database {
             rows!(GuestRow, guest!("where id = $1"), id.as_str())
                 .fetch_optional(&mut *connection)
                 .await?
+        })?;
+        row.map(guest_of).transpose()
+    }
+
+    /// The guest as whom an account came to a room last.
+    pub async fn guest_of_account(
+        &self,
+        room: &RoomName,
+        account: &AccountId,
+    ) -> Result<Option<Guest>, Error> {
+        let row = transaction!(self, Read, "look for an account's guest", |connection| {
+            rows!(
+                GuestRow,
+                guest!("where room_id = $1 and account_id = $2 order by asked_at desc, id desc limit 1"),
+                room.as_str(),
+                account.as_str()
+            )
+            .fetch_optional(&mut *connection)
+            .await?
         })?;
         row.map(guest_of).transpose()
     }
@@ -172,24 +211,30 @@ impl Database {
         now: UnixMillis,
         tell: impl Fn(&Guest) -> Vec<NewEvent>,
     ) -> Result<Vec<Guest>, Error> {
-        let (one, asked_before) = match decision.about {
-            Decided::One(guest) => (Some(guest.as_str()), i64::MAX),
-            Decided::Everybody => (None, i64::MAX),
-            Decided::WhoAskedBefore(then) => (None, then.0),
-        };
+        let (mut one, mut browser, mut undecided, mut asked_before) = (None, None, 0, i64::MAX);
+        match decision.about {
+            Decided::One(guest) => one = Some(guest.as_str()),
+            Decided::Everybody => {}
+            Decided::Undecided => undecided = 1,
+            Decided::Browser(fingerprint) => browser = Some(fingerprint),
+            Decided::WhoAskedBefore(then) => asked_before = then.0,
+        }
         transaction!(self, Write, "decide about guests", |connection| {
             let found = rows!(
                 GuestRow,
                 "update guest set state = $3, decided_at = $4, decided_by = $5
                 where room_id = $1 and state = $2 and (id = $6 or $6 is null) and asked_at <= $7
-                returning id, room_id, name, fingerprint, address, state, asked_at, decided_by",
+                    and (fingerprint = $8 or $8 is null) and ($9 = 0 or decided_by is null)
+                returning id, room_id, name, fingerprint, address, state, asked_at, decided_by, address_banned, account_id",
                 room.as_str(),
                 decision.from.as_str(),
                 decision.to.as_str(),
                 now.0,
                 decision.by,
                 one,
-                asked_before
+                asked_before,
+                browser,
+                i64::from(undecided)
             )
             .fetch_all(&mut *connection)
             .await?;
@@ -218,13 +263,16 @@ type GuestRow = (
     String,
     i64,
     Option<String>,
+    i64,
+    Option<String>,
 );
 
 /// The columns of a [`GuestRow`], and which rows.
 macro_rules! guest {
     ($which:literal) => {
         concat!(
-            "select id, room_id, name, fingerprint, address, state, asked_at, decided_by from guest ",
+            "select id, room_id, name, fingerprint, address, state, asked_at, decided_by,
+                address_banned, account_id from guest ",
             $which
         )
     };
@@ -232,12 +280,17 @@ macro_rules! guest {
 use guest;
 
 fn guest_of(row: GuestRow) -> Result<Guest, Error> {
-    let (id, room, name, fingerprint, address, state, asked_at, decided_by) = row;
+    let (id, room, name, fingerprint, address, state, asked_at, decided_by, address_banned, account) = row;
     Ok(Guest {
         room: RoomName::parse(room).map_err(|_| Error::unreadable("room", &*id))?,
         name,
         fingerprint,
         address,
+        address_banned: address_banned != 0,
+        account: account
+            .map(AccountId::parse)
+            .transpose()
+            .map_err(|_| Error::unreadable("account", &*id))?,
         state: GuestState::parse(&state).ok_or_else(|| Error::unreadable("state", &*id))?,
         asked_at: UnixMillis(asked_at),
         decided_by,

@@ -7,6 +7,7 @@
 
 mod account;
 mod audit;
+mod ban;
 mod database;
 mod erasure;
 mod error;
@@ -24,6 +25,7 @@ mod writer;
 
 pub use account::{Account, AccountRole, ApiKey, NewAccount};
 pub use audit::{AuditEntry, NewAuditEntry};
+pub use ban::{AtTheDoor, Ban, BannedBy};
 pub use database::{Database, DatabaseConfig, Postgres, SQLITE_CONNECTIONS_MAX};
 pub use error::Error;
 pub use event::{Audience, EVENTS_READ_MAX, NewEvent, RoomEvent};

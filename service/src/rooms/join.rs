@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use lectern_pipelines::{GuestState, ParticipantIdentity, RoomName};
-use lectern_storage::{Account, Door, Guest, NewGuest, Room, RoomStatus};
+use lectern_storage::{Account, AtTheDoor, Ban, Door, Guest, NewGuest, Room, RoomStatus};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 use utoipa::ToSchema;
@@ -84,6 +84,10 @@ pub(crate) async fn join(
         Some(true) | None => OwnCaptions::On,
     };
     let (mut room, standing) = service.standing(&caller, &parse_id(id)?).await?;
+    let before = match &standing {
+        Standing::Guest(guest) => Some(identity("guest", guest.id.as_str())),
+        Standing::Host(_) | Standing::Stranger => None,
+    };
     match standing {
         Standing::Host(account) => {
             let admission = service.admit_host(&mut room, &account, name, captions).await?;
@@ -99,8 +103,29 @@ pub(crate) async fn join(
                 let message = "this room takes nobody new at the moment; ask who holds it";
                 return Err(ApiError::new(ErrorCode::RoomLocked, message));
             }
+            let door = AtTheDoor {
+                identity: before.as_ref().map(ParticipantIdentity::as_str),
+                fingerprint: &fingerprint,
+                address: &caller.address,
+            };
+            // Before the PIN: who is banned learns nothing about it.
+            let ban = service.database.ban_on(&room.id, door).await?;
+            if ban == Ban::Person {
+                let message = "a host sent you out of this room for good";
+                return Err(ApiError::new(ErrorCode::Banned, message));
+            }
             service.check_pin(&room, &caller, &fingerprint, wanted.pin.as_deref())?;
-            let guest = service.knock(&room, &name, &fingerprint, &caller.address).await?;
+            let account = caller.login.as_ref().map(|login| &login.account.id);
+            let new = NewGuest {
+                name: &name,
+                fingerprint: &fingerprint,
+                address: &caller.address,
+                address_banned: ban == Ban::Address,
+                account,
+                state: GuestState::Waiting,
+                decided_by: None,
+            };
+            let guest = service.knock(&room, new).await?;
             if guest.state == GuestState::Admitted && room.status == RoomStatus::Scheduled {
                 service.open(&mut room).await?;
             }
@@ -254,20 +279,15 @@ impl Service {
     }
 
     /// Notes who came, and tells the hosts if somebody has to decide. Who waits already, in the same browser, waits on.
-    async fn knock(
-        &self,
-        room: &Room,
-        name: &str,
-        fingerprint: &str,
-        address: &str,
-    ) -> Result<Guest, ApiError> {
-        let has_lobby = RoomSettings::of(room).lobby;
+    /// Who calls from where somebody banned did waits in any case: it may be them under another name, or a whole school.
+    async fn knock(&self, room: &Room, new: NewGuest<'_>) -> Result<Guest, ApiError> {
+        let has_lobby = RoomSettings::of(room).lobby || new.address_banned;
         if has_lobby {
             let waiting = self
                 .database
                 .guests(&room.id, GuestState::Waiting, lobby::WAITING_MAX)
                 .await?;
-            if let Some(known) = waiting.iter().find(|guest| guest.fingerprint == fingerprint) {
+            if let Some(known) = waiting.iter().find(|guest| guest.fingerprint == new.fingerprint) {
                 return Ok(known.clone());
             }
             if waiting.len() >= lobby::WAITING_MAX as usize {
@@ -276,13 +296,11 @@ impl Service {
             }
         }
         let new = NewGuest {
-            name,
-            fingerprint,
-            address,
             state: match has_lobby {
                 true => GuestState::Waiting,
                 false => GuestState::Admitted,
             },
+            ..new
         };
         let guest = self
             .database

@@ -36,6 +36,8 @@ pub(crate) struct EntryView {
     name: String,
     /// `waiting`, `admitted`, `denied`, `left`, `expired` or `removed`.
     state: &'static str,
+    /// Whether they call from where somebody banned called from.
+    address_banned: bool,
     /// RFC 3339.
     asked_at: String,
 }
@@ -171,7 +173,14 @@ pub(crate) async fn stream(
                 Arc::clone(&service),
                 first,
                 listener,
-                Box::new(|_, event| Some(Told::stored(event))),
+                Box::new(|_, event| {
+                    let told = Told::stored(event);
+                    Some(match event.kind.as_str() {
+                        // Whether they hold the room, is asked anew when they come again.
+                        "room.host-passed" => told.and_end(),
+                        _ => told,
+                    })
+                }),
             ))
         }
         Standing::Guest(guest) => {
@@ -344,6 +353,7 @@ impl EntryView {
             id: guest.id.as_str().to_owned(),
             name: guest.name.clone(),
             state: guest.state.as_str(),
+            address_banned: guest.address_banned,
             asked_at: timestamp(guest.asked_at),
         }
     }

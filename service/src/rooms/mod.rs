@@ -2,6 +2,7 @@
 
 pub(crate) mod join;
 pub(crate) mod lobby;
+pub(crate) mod moderate;
 mod settings;
 
 use std::sync::Arc;
@@ -222,15 +223,7 @@ pub(crate) async fn end(
     InPath(id): InPath<String>,
 ) -> Result<Json<RoomView>, ApiError> {
     let (mut room, account) = service.held_room(&caller, &parse_id(id)?).await?;
-    service.livekit.close_room(&room.id).await?;
-    service
-        .database
-        .set_room_status(&room.id, RoomStatus::Ended)
-        .await?;
-    room.status = RoomStatus::Ended;
-    service
-        .note(Some(account.id.as_str()), "room.end", Some(&room.id), None)
-        .await?;
+    service.end_room(&mut room, &account).await?;
     Ok(Json(RoomView::of_held(&room)))
 }
 

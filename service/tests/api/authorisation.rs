@@ -108,6 +108,12 @@ const TABLE: &[(&str, &str, [u16; 6])] = &[
         "",
         [401, 200, 200, 401, 200, 401],
     ),
+    // Moderation.
+    (
+        "POST /api/rooms/{roomId}/moderate",
+        r#"{"action":"lock"}"#,
+        [401, 403, 200, 403, 200, 403],
+    ),
     // Tokens. Who waits gets none.
     (
         "POST /api/livekit/token",

@@ -9,6 +9,8 @@ mod document;
 mod health;
 mod lectures;
 mod lobby;
+mod moderation;
+mod person;
 mod rooms;
 mod security;
 mod stream;

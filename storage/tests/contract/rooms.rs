@@ -61,7 +61,10 @@ async fn waiting(database: &Database, room: &RoomName, name: &str, at: i64) -> G
         name,
         fingerprint: "browser",
         address: "127.0.0.1",
+        address_banned: false,
+        account: None,
         state: GuestState::Waiting,
+        decided_by: None,
     };
     let made = database.create_guest(room, new, UnixMillis(at), told_of).await;
     made.expect("stored")

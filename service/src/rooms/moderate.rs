@@ -1,0 +1,516 @@
+//! What hosts do about people in a room: hush them, send them out, keep them out, hand the room over.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State};
+use lectern_pipelines::{AccountId, GuestId, GuestState, RoomName, UnixMillis};
+use lectern_storage::{
+    Account, AccountRole, Audience, BannedBy, Decided, Decision, Door, Guest, NewEvent, NewGuest, Room,
+    RoomChange, RoomStatus,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use super::{join::identity, lobby, parse_id};
+use crate::{
+    ApiError, ErrorCode, Service,
+    body::{Body, InPath},
+    caller::Caller,
+    error::ErrorBody,
+    livekit::Hush,
+};
+
+#[derive(Debug, Deserialize, ToSchema)]
+pub(crate) struct Moderation {
+    action: Action,
+    /// Whom it is about, where it is about somebody: what LiveKit calls them, or their id in the lobby.
+    #[schema(max_length = 256)]
+    target: Option<String>,
+}
+
+/// What hosts may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Action {
+    /// Mutes somebody. They can unmute themselves.
+    Mute,
+    /// Mutes everybody but who asks for it.
+    MuteAll,
+    /// Stops the screen that somebody shows.
+    StopScreen,
+    /// Sends somebody out. They may ask to come in again.
+    Kick,
+    /// Sends somebody out for good, whatever they call themselves then.
+    Ban,
+    /// Lets somebody ask to come in again.
+    Unban,
+    /// Takes nobody new.
+    Lock,
+    /// Takes people again.
+    Unlock,
+    /// Hands the room over to somebody in it who has an account.
+    PassHost,
+    /// Mutes everybody, stops shared screens, locks the room, sends away who waits, and sends out every guest whom no
+    /// host let in.
+    Panic,
+    /// Ends the room.
+    End,
+}
+
+/// What was done.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Moderated {
+    action: Action,
+}
+
+/// Does something about people in a room; for who holds it.
+#[utoipa::path(post, path = "/api/rooms/{roomId}/moderate", tag = "moderation", params(("roomId" = String, Path)),
+    request_body = Moderation,
+    responses((status = 200, body = Moderated), (status = "4XX", body = ErrorBody)))]
+pub(crate) async fn moderate(
+    State(service): State<Arc<Service>>,
+    caller: Caller,
+    InPath(id): InPath<String>,
+    Body(wanted): Body<Moderation>,
+) -> Result<Json<Moderated>, ApiError> {
+    let (room, host) = service.held_room(&caller, &parse_id(id)?).await?;
+    let action = wanted.action;
+    let noted = match wanted.action.is_about_somebody() {
+        true => {
+            let target = service.target(&room, wanted.target.as_deref()).await?;
+            service.act_on(&room, &host, action, &target).await?;
+            Some(target.identity)
+        }
+        false => {
+            service.act(room.clone(), &host, action).await?;
+            None
+        }
+    };
+    // Ending notes itself: there is another path to it.
+    if action != Action::End {
+        let by = Some(host.id.as_str());
+        service
+            .note(by, action.noted_as(), Some(&room.id), noted.as_deref())
+            .await?;
+    }
+    Ok(Json(Moderated { action }))
+}
+
+/// Somebody an action is about.
+struct Target {
+    /// What LiveKit calls them.
+    identity: String,
+    /// The guest that they are, if they are one.
+    guest: Option<Guest>,
+    /// The account that they have, if they have one.
+    account: Option<AccountId>,
+}
+
+impl Target {
+    /// Everything that LiveKit may call them in this room.
+    fn identities(&self) -> Vec<String> {
+        let guest = self.guest.as_ref().map(|guest| guest_identity(&guest.id));
+        let account = self.account.as_ref().map(account_identity);
+        let others = guest.into_iter().chain(account);
+        let mut all = vec![self.identity.clone()];
+        all.extend(others.filter(|other| *other != self.identity));
+        all
+    }
+}
+
+impl Action {
+    fn is_about_somebody(self) -> bool {
+        match self {
+            Self::Mute | Self::StopScreen | Self::Kick | Self::Ban | Self::Unban | Self::PassHost => true,
+            Self::MuteAll | Self::Lock | Self::Unlock | Self::Panic | Self::End => false,
+        }
+    }
+
+    fn noted_as(self) -> &'static str {
+        match self {
+            Self::Mute => "room.mute",
+            Self::MuteAll => "room.mute-all",
+            Self::StopScreen => "room.stop-screen",
+            Self::Kick => "room.kick",
+            Self::Ban => "room.ban",
+            Self::Unban => "room.unban",
+            Self::Lock => "room.lock",
+            Self::Unlock => "room.unlock",
+            Self::PassHost => "room.pass-host",
+            Self::Panic => "room.panic",
+            Self::End => "room.end",
+        }
+    }
+}
+
+impl Service {
+    /// Ends a room and sends everybody out.
+    pub(crate) async fn end_room(&self, room: &mut Room, by: &Account) -> Result<(), ApiError> {
+        self.livekit.close_room(&room.id).await?;
+        let status = RoomStatus::Ended;
+        if self.database.set_room_status(&room.id, status).await? {
+            self.tell_all(&room.id, "room.ended").await?;
+        }
+        room.status = status;
+        self.note(Some(by.id.as_str()), "room.end", Some(&room.id), None)
+            .await
+    }
+
+    /// Whether somebody who came into a room may not be there; if so, they are sent out.
+    pub(crate) async fn turn_away(&self, room: &RoomName, identity: &str) -> Result<bool, ApiError> {
+        let guest = guest_of(identity);
+        if !self.database.is_kept_out(room, identity, guest.as_ref()).await? {
+            return Ok(false);
+        }
+        self.livekit
+            .remove(room, &[identity.to_owned()], self.now())
+            .await?;
+        Ok(true)
+    }
+
+    /// Sends out who came back with a token from before they were sent out. LiveKit tells of who comes, but not surely.
+    pub(crate) async fn keep_out_who_was_sent_out(&self) -> Result<(), ApiError> {
+        let lifetimes = &self.settings.lifetimes;
+        let longest = lifetimes.join.max(lifetimes.publisher).max(lifetimes.viewer);
+        let longest = i64::try_from(longest.as_millis()).unwrap_or(i64::MAX);
+        let then = UnixMillis(self.now().0.saturating_sub(longest));
+        for room in self.database.rooms_left_by_force_since(then).await? {
+            for person in self.livekit.present(&room).await? {
+                self.turn_away(&room, &person.identity).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn act_on(
+        &self,
+        room: &Room,
+        host: &Account,
+        action: Action,
+        target: &Target,
+    ) -> Result<(), ApiError> {
+        match action {
+            Action::Mute => self.hush_one(room, target, Hush::Sound, "you.muted").await,
+            Action::StopScreen => {
+                self.hush_one(room, target, Hush::Screen, "you.screen-stopped")
+                    .await
+            }
+            Action::Kick => self.kick(room, host, target).await,
+            Action::Ban => self.ban(room, host, target).await,
+            Action::Unban => {
+                self.database.let_back(&room.id, &target.identities()).await?;
+                Ok(())
+            }
+            Action::PassHost => self.pass_host(room, target).await,
+            Action::MuteAll | Action::Lock | Action::Unlock | Action::Panic | Action::End => {
+                unreachable!("about nobody")
+            }
+        }
+    }
+
+    async fn act(&self, mut room: Room, host: &Account, action: Action) -> Result<(), ApiError> {
+        match action {
+            Action::MuteAll => self.hush_all(&room.id, host, Hush::Sound).await,
+            Action::Lock => self.turn_key(&room.id, Door::Locked).await,
+            Action::Unlock => self.turn_key(&room.id, Door::Unlocked).await,
+            Action::Panic => self.panic(&room.id, host).await,
+            Action::End => self.end_room(&mut room, host).await,
+            Action::Mute
+            | Action::StopScreen
+            | Action::Kick
+            | Action::Ban
+            | Action::Unban
+            | Action::PassHost => unreachable!("about somebody"),
+        }
+    }
+
+    /// Whom a text means: a guest's id in the lobby, or what LiveKit calls somebody.
+    async fn target(&self, room: &Room, text: Option<&str>) -> Result<Target, ApiError> {
+        let Some(text) = text else {
+            return Err(ApiError::invalid("target", "say whom this is about"));
+        };
+        if text.is_empty() || text.len() > TARGET_BYTES_MAX || text.contains(char::is_control) {
+            return Err(ApiError::invalid("target", "this can be nobody's identity"));
+        }
+        if let Some(account) = account_of(text) {
+            let guest = self.database.guest_of_account(&room.id, &account).await?;
+            return Ok(Target {
+                identity: text.to_owned(),
+                guest,
+                account: Some(account),
+            });
+        }
+        let id = guest_of(text).or_else(|| GuestId::parse(text).ok());
+        let guest = match id {
+            Some(id) => self.database.guest(&id).await?,
+            None => None,
+        };
+        let guest = guest.filter(|guest| guest.room == room.id);
+        Ok(Target {
+            identity: guest
+                .as_ref()
+                .map_or_else(|| text.to_owned(), |guest| guest_identity(&guest.id)),
+            account: guest.as_ref().and_then(|guest| guest.account.clone()),
+            guest,
+        })
+    }
+
+    async fn hush_one(
+        &self,
+        room: &Room,
+        target: &Target,
+        hush: Hush,
+        kind: &'static str,
+    ) -> Result<(), ApiError> {
+        let identities = target.identities();
+        let mut people = self.livekit.present(&room.id).await?;
+        people.retain(|person| identities.contains(&person.identity));
+        if people.is_empty() {
+            return Err(nobody());
+        }
+        self.livekit.hush(&room.id, &people, hush).await?;
+        match &target.guest {
+            Some(guest) => self.tell(&room.id, vec![own_event(guest, kind)]).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn hush_all(&self, room: &RoomName, but: &Account, hush: Hush) -> Result<(), ApiError> {
+        let own = account_identity(&but.id);
+        let guest = self.database.guest_of_account(room, &but.id).await?;
+        let own_as_guest = guest.map(|guest| guest_identity(&guest.id));
+        let mut people = self.livekit.present(room).await?;
+        people.retain(|person| person.identity != own && Some(&person.identity) != own_as_guest.as_ref());
+        self.livekit.hush(room, &people, hush).await?;
+        self.tell_all(room, "room.muted").await
+    }
+
+    async fn turn_key(&self, room: &RoomName, door: Door) -> Result<(), ApiError> {
+        let kind = match door {
+            Door::Locked => "room.locked",
+            Door::Unlocked => "room.unlocked",
+        };
+        match self.database.set_door(room, door).await? {
+            true => self.tell_all(room, kind).await,
+            false => Ok(()),
+        }
+    }
+
+    async fn kick(&self, room: &Room, host: &Account, target: &Target) -> Result<(), ApiError> {
+        self.check_can_be_sent_out(room, target).await?;
+        let identities = target.identities();
+        self.database
+            .keep_out(&room.id, &identities, None, host.id.as_str(), self.now())
+            .await?;
+        if let Some(guest) = &target.guest {
+            self.decide_out(&room.id, host, Decided::One(&guest.id), guest.state)
+                .await?;
+        }
+        self.livekit.remove(&room.id, &identities, self.now()).await
+    }
+
+    async fn ban(&self, room: &Room, host: &Account, target: &Target) -> Result<(), ApiError> {
+        self.check_can_be_sent_out(room, target).await?;
+        let Some(guest) = &target.guest else {
+            let message = "only who came through the room's door can be banned; kick them";
+            return Err(ApiError::invalid("target", message));
+        };
+        let mut identities = target.identities();
+        let banned = BannedBy {
+            fingerprint: &guest.fingerprint,
+            address: &guest.address,
+        };
+        let by = host.id.as_str();
+        self.database
+            .keep_out(&room.id, &identities, Some(banned), by, self.now())
+            .await?;
+        for state in [GuestState::Admitted, GuestState::Waiting] {
+            let browser = Decided::Browser(&guest.fingerprint);
+            let out = self.decide_out(&room.id, host, browser, state).await?;
+            identities.extend(out.iter().map(|guest| guest_identity(&guest.id)));
+        }
+        identities.sort_unstable();
+        identities.dedup();
+        self.livekit.remove(&room.id, &identities, self.now()).await
+    }
+
+    async fn check_can_be_sent_out(&self, room: &Room, target: &Target) -> Result<(), ApiError> {
+        let Some(account) = &target.account else {
+            return Ok(());
+        };
+        let is_admin = match self.database.account(account).await? {
+            Some(account) => account.role == AccountRole::Admin,
+            None => false,
+        };
+        match is_admin || *account == room.owner {
+            true => Err(ApiError::invalid(
+                "target",
+                "who holds the room can't be sent out of it",
+            )),
+            false => Ok(()),
+        }
+    }
+
+    /// Removes guests as far as we are concerned; LiveKit has to be told as well.
+    async fn decide_out(
+        &self,
+        room: &RoomName,
+        host: &Account,
+        about: Decided<'_>,
+        from: GuestState,
+    ) -> Result<Vec<Guest>, ApiError> {
+        if !matches!(from, GuestState::Admitted | GuestState::Waiting) {
+            return Ok(Vec::new());
+        }
+        let decision = Decision {
+            about,
+            from,
+            to: GuestState::Removed,
+            by: Some(host.id.as_str()),
+        };
+        let out = self
+            .database
+            .decide(room, decision, self.now(), |guest| {
+                let mut events = lobby::outcome(guest);
+                events.push(own_event(guest, "you.removed"));
+                events
+            })
+            .await?;
+        self.feeds.announce(room);
+        Ok(out)
+    }
+
+    /// Hands a room over. Who held it stays in it as a guest.
+    async fn pass_host(&self, room: &Room, target: &Target) -> Result<(), ApiError> {
+        let Some(account) = &target.account else {
+            let message = "who has no account can't hold a room; they have to log in, and join again";
+            return Err(ApiError::invalid("target", message));
+        };
+        if *account == room.owner {
+            return Ok(());
+        }
+        let is_in = matches!(&target.guest, Some(guest) if guest.state == GuestState::Admitted);
+        if !is_in || self.database.account(account).await?.is_none() {
+            return Err(nobody());
+        }
+        let identities = target.identities();
+        self.database.let_back(&room.id, &identities).await?;
+        self.make_guest_of_owner(room).await?;
+        let change = RoomChange {
+            owner: Some(account),
+            ..RoomChange::default()
+        };
+        self.database.change_room(&room.id, change).await?;
+        for identity in &identities {
+            self.livekit.make_host(&room.id, identity).await?;
+        }
+        let passed = |audience| {
+            event(
+                audience,
+                "room.host-passed",
+                json!({ "identity": target.identity }),
+            )
+        };
+        // Those who held it until now listen as its hosts, and have to stop.
+        self.tell(&room.id, vec![passed(Audience::All), passed(Audience::Hosts)])
+            .await
+    }
+
+    async fn make_guest_of_owner(&self, room: &Room) -> Result<(), ApiError> {
+        let Some(owner) = self.database.account(&room.owner).await? else {
+            return Ok(());
+        };
+        let fingerprint = account_identity(&owner.id);
+        let new = NewGuest {
+            name: &owner.name,
+            fingerprint: &fingerprint,
+            address: "",
+            address_banned: false,
+            account: Some(&owner.id),
+            state: GuestState::Admitted,
+            decided_by: Some(owner.id.as_str()),
+        };
+        self.database
+            .create_guest(&room.id, new, self.now(), |_| Vec::new())
+            .await?;
+        Ok(())
+    }
+
+    /// Quiet and a closed door, at once. All of it is tried, whatever fails.
+    async fn panic(&self, room: &RoomName, host: &Account) -> Result<(), ApiError> {
+        let deny = Decision {
+            about: Decided::Everybody,
+            from: GuestState::Waiting,
+            to: GuestState::Denied,
+            by: Some(host.id.as_str()),
+        };
+        let deny = async {
+            // First the door, or somebody might come to it in between.
+            let locked = self.turn_key(room, Door::Locked).await;
+            let denied = self
+                .database
+                .decide(room, deny, self.now(), lobby::outcome)
+                .await
+                .map(drop);
+            self.feeds.announce(room);
+            locked.and(denied.map_err(ApiError::from))
+        };
+        let kick = async {
+            let out = self
+                .decide_out(room, host, Decided::Undecided, GuestState::Admitted)
+                .await?;
+            let identities: Vec<_> = out.iter().map(|guest| guest_identity(&guest.id)).collect();
+            self.livekit.remove(room, &identities, self.now()).await
+        };
+        let (denied, kicked, hushed) =
+            tokio::join!(deny, kick, self.hush_all(room, host, Hush::SoundAndScreen));
+        denied.and(kicked).and(hushed)
+    }
+
+    async fn tell_all(&self, room: &RoomName, kind: &'static str) -> Result<(), ApiError> {
+        self.tell(room, vec![event(Audience::All, kind, json!({}))]).await
+    }
+
+    /// Adds to what happened in a room.
+    async fn tell(&self, room: &RoomName, events: Vec<NewEvent>) -> Result<(), ApiError> {
+        self.database.append_events(room, &events, self.now()).await?;
+        self.feeds.announce(room);
+        Ok(())
+    }
+}
+
+fn own_event(guest: &Guest, kind: &'static str) -> NewEvent {
+    event(Audience::Guest(guest.id.clone()), kind, json!({}))
+}
+
+fn event(audience: Audience, kind: &'static str, data: Value) -> NewEvent {
+    NewEvent {
+        audience,
+        kind,
+        json: data.to_string(),
+    }
+}
+
+fn guest_identity(id: &GuestId) -> String {
+    identity("guest", id.as_str()).to_string()
+}
+
+fn account_identity(id: &AccountId) -> String {
+    identity("user", id.as_str()).to_string()
+}
+
+fn guest_of(identity: &str) -> Option<GuestId> {
+    GuestId::parse(identity.strip_prefix("guest-")?).ok()
+}
+
+fn account_of(identity: &str) -> Option<AccountId> {
+    AccountId::parse(identity.strip_prefix("user-")?).ok()
+}
+
+fn nobody() -> ApiError {
+    ApiError::new(ErrorCode::NotInRoom, "nobody of this identity is in the room")
+}
+
+/// As long as LiveKit's identities may be.
+const TARGET_BYTES_MAX: usize = 256;

@@ -1,0 +1,23 @@
+-- Who is in rooms together: which account a guest has, and who may not come back.
+
+-- Of a guest who was logged in when they came: they can hold the room later.
+alter table guest add column account_id text;
+-- 1 for who called from where somebody banned called from: a host decides, whatever the room's settings say.
+alter table guest add column address_banned bigint not null default 0;
+create index guest_of_account on guest (room_id, account_id, asked_at) where account_id is not null;
+create index guest_removed on guest (decided_at) where state = 'removed';
+
+-- Who may not be in a room, whatever token they hold.
+create table kept_out (
+    room_id text not null references room (id) on delete cascade,
+    -- What LiveKit calls them.
+    identity text not null,
+    -- How their browser is known again, and where they called from; nothing for who was sent out and may ask again.
+    fingerprint text,
+    address text,
+    at bigint not null,
+    -- The account that decided.
+    decided_by text not null,
+    primary key (room_id, identity)
+);
+create index kept_out_since on kept_out (at);
