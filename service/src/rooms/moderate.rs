@@ -445,16 +445,13 @@ impl Service {
             to: GuestState::Denied,
             by: Some(host.id.as_str()),
         };
+        // First the door, or somebody might come in behind the rest.
+        let locked = self.turn_key(room, Door::Locked).await;
         let deny = async {
-            // First the door, or somebody might come to it in between.
-            let locked = self.turn_key(room, Door::Locked).await;
-            let denied = self
-                .database
-                .decide(room, deny, self.now(), lobby::outcome)
-                .await
-                .map(drop);
+            let denied = self.database.decide(room, deny, self.now(), lobby::outcome);
+            denied.await?;
             self.feeds.announce(room);
-            locked.and(denied.map_err(ApiError::from))
+            Ok(())
         };
         let kick = async {
             let out = self
@@ -465,7 +462,7 @@ impl Service {
         };
         let (denied, kicked, hushed) =
             tokio::join!(deny, kick, self.hush_all(room, host, Hush::SoundAndScreen));
-        denied.and(kicked).and(hushed)
+        locked.and(denied).and(kicked).and(hushed)
     }
 
     async fn tell_all(&self, room: &RoomName, kind: &'static str) -> Result<(), ApiError> {
