@@ -270,8 +270,28 @@ impl Server {
             .mute_published_track(room.as_str(), identity, track, true);
         // It unwraps what LiveKit leaves out if the track ended meanwhile (livekit-api 0.10.0, services/room.rs:373).
         match AssertUnwindSafe(muting).catch_unwind().await {
-            Ok(muted) => gone_or_done("mute somebody", muted),
+            Ok(muted) => {
+                self.unless_gone(room, identity, gone_or_done("mute somebody", muted))
+                    .await
+            }
             Err(_) => Ok(()),
+        }
+    }
+
+    /// What can't be done to somebody who has gone meanwhile need not be: LiveKit then says anything but that they are
+    /// not found.
+    async fn unless_gone(
+        &self,
+        room: &RoomName,
+        identity: &str,
+        done: Result<(), ApiError>,
+    ) -> Result<(), ApiError> {
+        let Err(error) = done else {
+            return Ok(());
+        };
+        match self.rooms.get_participant(room.as_str(), identity).await {
+            Err(found) if is_not_found(&found) => Ok(()),
+            _ => Err(error),
         }
     }
 
@@ -289,7 +309,8 @@ impl Server {
                 .rooms
                 .update_participant(room.as_str(), &person.identity, options)
                 .await;
-            gone_or_done("stop a shared screen", updated)?;
+            let updated = gone_or_done("stop a shared screen", updated);
+            self.unless_gone(room, &person.identity, updated).await?;
         }
         Ok(())
     }

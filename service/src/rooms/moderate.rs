@@ -148,11 +148,12 @@ impl Service {
     /// Ends a room and sends everybody out.
     pub(crate) async fn end_room(&self, room: &mut Room, by: &Account) -> Result<(), ApiError> {
         self.livekit.close_room(&room.id).await?;
-        let status = RoomStatus::Ended;
-        if self.database.set_room_status(&room.id, status).await? {
+        self.database.set_room_status(&room.id, RoomStatus::Ended).await?;
+        // LiveKit may have noted it before us.
+        if room.status != RoomStatus::Ended {
             self.tell_all(&room.id, "room.ended").await?;
         }
-        room.status = status;
+        room.status = RoomStatus::Ended;
         self.note(Some(by.id.as_str()), "room.end", Some(&room.id), None)
             .await
     }
@@ -211,7 +212,7 @@ impl Service {
 
     async fn act(&self, mut room: Room, host: &Account, action: Action) -> Result<(), ApiError> {
         match action {
-            Action::MuteAll => self.hush_all(&room.id, host, Hush::Sound).await,
+            Action::MuteAll => self.hush_all(&room.id, host, &[], Hush::Sound).await,
             Action::Lock => self.turn_key(&room.id, Door::Locked).await,
             Action::Unlock => self.turn_key(&room.id, Door::Unlocked).await,
             Action::Panic => self.panic(&room.id, host).await,
@@ -276,12 +277,23 @@ impl Service {
         }
     }
 
-    async fn hush_all(&self, room: &RoomName, but: &Account, hush: Hush) -> Result<(), ApiError> {
-        let own = account_identity(&but.id);
-        let guest = self.database.guest_of_account(room, &but.id).await?;
-        let own_as_guest = guest.map(|guest| guest_identity(&guest.id));
+    /// Hushes everybody but who asks for it, and but those who are on their way out.
+    async fn hush_all(
+        &self,
+        room: &RoomName,
+        host: &Account,
+        leaving: &[String],
+        hush: Hush,
+    ) -> Result<(), ApiError> {
+        let guest = self.database.guest_of_account(room, &host.id).await?;
+        let own = [
+            Some(account_identity(&host.id)),
+            guest.map(|guest| guest_identity(&guest.id)),
+        ];
         let mut people = self.livekit.present(room).await?;
-        people.retain(|person| person.identity != own && Some(&person.identity) != own_as_guest.as_ref());
+        people.retain(|person| {
+            !leaving.contains(&person.identity) && !own.iter().flatten().any(|own| *own == person.identity)
+        });
         self.livekit.hush(room, &people, hush).await?;
         self.tell_all(room, "room.muted").await
     }
@@ -453,16 +465,18 @@ impl Service {
             self.feeds.announce(room);
             Ok(())
         };
-        let kick = async {
-            let out = self
-                .decide_out(room, host, Decided::Undecided, GuestState::Admitted)
-                .await?;
-            let identities: Vec<_> = out.iter().map(|guest| guest_identity(&guest.id)).collect();
-            self.livekit.remove(room, &identities, self.now()).await
+        let kick = self.decide_out(room, host, Decided::Undecided, GuestState::Admitted);
+        let (denied, out) = tokio::join!(deny, kick);
+        let (out, kicked) = match out {
+            Ok(out) => (out, Ok(())),
+            Err(error) => (Vec::new(), Err(error)),
         };
-        let (denied, kicked, hushed) =
-            tokio::join!(deny, kick, self.hush_all(room, host, Hush::SoundAndScreen));
-        locked.and(denied).and(kicked).and(hushed)
+        let out: Vec<_> = out.iter().map(|guest| guest_identity(&guest.id)).collect();
+        let (removed, hushed) = tokio::join!(
+            self.livekit.remove(room, &out, self.now()),
+            self.hush_all(room, host, &out, Hush::SoundAndScreen)
+        );
+        locked.and(denied).and(kicked).and(removed).and(hushed)
     }
 
     async fn tell_all(&self, room: &RoomName, kind: &'static str) -> Result<(), ApiError> {
