@@ -84,6 +84,11 @@ fn is_muted(person: &ParticipantInfo, source: TrackSource) -> bool {
         .any(|track| track.source == source && track.muted)
 }
 
+/// LiveKit lists a track once its sound arrives, a moment after it was published.
+async fn sends(scene: &Scene, identity: &str, tracks: usize) {
+    until(&scene.room, identity, |person| person.tracks.len() == tracks).await;
+}
+
 fn shows_screen(person: &ParticipantInfo) -> bool {
     let source = TrackSource::ScreenshareAudio as i32;
     person.tracks.iter().any(|track| track.source == source)
@@ -99,6 +104,8 @@ async fn host_mutes_people_and_stops_their_screens() {
     inside.publish(TrackSource::Microphone).await;
     inside.publish(TrackSource::ScreenshareAudio).await;
     other.publish(TrackSource::Microphone).await;
+    sends(&scene, &bob.identity, 2).await;
+    sends(&scene, &eve.identity, 1).await;
 
     scene.moderate("stop-screen", Some(&bob.identity)).await;
     until(&scene.room, &bob.identity, |bob| {
@@ -235,6 +242,8 @@ async fn panic_makes_the_room_quiet_and_closed(place: Place) {
     out.publish(TrackSource::Microphone).await;
     stays.publish(TrackSource::Microphone).await;
     stays.publish(TrackSource::ScreenshareAudio).await;
+    sends(&scene, &bob.identity, 1).await;
+    sends(&scene, &format!("guest-{eve}"), 2).await;
 
     scene.moderate("panic", None).await;
     out.is_sent_out().await;
