@@ -73,6 +73,10 @@ pub enum ErrorCode {
     NotYet,
     /// Nobody of that identity is in the room.
     NotInRoom,
+    /// There is no such message, or no more.
+    MessageNotFound,
+    /// The room has no chat.
+    ChatOff,
     /// The path takes other methods.
     MethodNotAllowed,
     /// There is an account of that address.
@@ -199,12 +203,14 @@ impl ErrorCode {
             | Self::PinRequired
             | Self::PinWrong
             | Self::RoomLocked
-            | Self::Banned => StatusCode::FORBIDDEN,
+            | Self::Banned
+            | Self::ChatOff => StatusCode::FORBIDDEN,
             Self::NotFound
             | Self::RoomNotFound
             | Self::EntryNotFound
             | Self::LectureNotFound
-            | Self::NotInRoom => StatusCode::NOT_FOUND,
+            | Self::NotInRoom
+            | Self::MessageNotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::EmailTaken | Self::RoomEnded | Self::EntryDecided | Self::NotYet => StatusCode::CONFLICT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,

@@ -233,7 +233,7 @@ impl Service {
         Ok(response)
     }
 
-    fn still_open(&self, room: &Room) -> Result<(), ApiError> {
+    pub(crate) fn still_open(&self, room: &Room) -> Result<(), ApiError> {
         match room.status {
             RoomStatus::Scheduled | RoomStatus::Live => Ok(()),
             RoomStatus::Ended => Err(ApiError::new(ErrorCode::RoomEnded, "this room is over")),

@@ -1,5 +1,8 @@
 //! Rooms: made, changed, opened and ended by who holds them.
 
+pub(crate) mod chat;
+pub(crate) mod hands;
+mod inside;
 pub(crate) mod join;
 pub(crate) mod lobby;
 pub(crate) mod moderate;

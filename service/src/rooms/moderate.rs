@@ -154,6 +154,7 @@ impl Service {
             self.tell_all(&room.id, "room.ended").await?;
         }
         room.status = RoomStatus::Ended;
+        self.database.lower_all_hands(&room.id).await?;
         self.note(Some(by.id.as_str()), "room.end", Some(&room.id), None)
             .await
     }
@@ -390,6 +391,9 @@ impl Service {
             })
             .await?;
         self.feeds.announce(room);
+        for guest in &out {
+            self.lower_hand(room, &guest_identity(&guest.id)).await?;
+        }
         Ok(out)
     }
 

@@ -114,6 +114,53 @@ const TABLE: &[(&str, &str, [u16; 6])] = &[
         r#"{"action":"lock"}"#,
         [401, 403, 200, 403, 200, 403],
     ),
+    // People in the room; who waits is none.
+    (
+        "POST /api/rooms/{roomId}/hand-raise",
+        "",
+        [401, 403, 204, 403, 204, 403],
+    ),
+    (
+        "DELETE /api/rooms/{roomId}/hand-raise",
+        "",
+        [401, 403, 204, 403, 204, 403],
+    ),
+    (
+        "GET /api/rooms/{roomId}/hands",
+        "",
+        [401, 403, 200, 403, 200, 403],
+    ),
+    ("GET /api/rooms/{roomId}/chat", "", [401, 403, 200, 403, 200, 403]),
+    (
+        "POST /api/rooms/{roomId}/chat",
+        r#"{"text":"hello"}"#,
+        [401, 403, 201, 403, 201, 403],
+    ),
+    (
+        "PATCH /api/rooms/{roomId}/chat/{messageId}",
+        r#"{"text":"hello"}"#,
+        [401, 403, 404, 403, 404, 403],
+    ),
+    (
+        "DELETE /api/rooms/{roomId}/chat/{messageId}",
+        "",
+        [401, 403, 404, 403, 404, 403],
+    ),
+    (
+        "PUT /api/rooms/{roomId}/chat/{messageId}/reactions/{emoji}",
+        "",
+        [401, 403, 404, 403, 404, 403],
+    ),
+    (
+        "DELETE /api/rooms/{roomId}/chat/{messageId}/reactions/{emoji}",
+        "",
+        [401, 403, 404, 403, 404, 403],
+    ),
+    (
+        "GET /api/rooms/{roomId}/chat/stream",
+        "",
+        [401, 403, 200, 403, 200, 403],
+    ),
     // Tokens. Who waits gets none.
     (
         "POST /api/livekit/token",

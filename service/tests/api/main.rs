@@ -5,7 +5,9 @@
 mod accounts;
 mod aliases;
 mod authorisation;
+mod chat;
 mod document;
+mod hands;
 mod health;
 mod lectures;
 mod lobby;
