@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use lectern_pipelines::UnixMillis;
+use lectern_pipelines::RoomName;
 use lectern_storage::{Account, AccountRole, NewAccount, NewAuditEntry};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -290,7 +290,7 @@ impl Service {
         &self,
         actor: Option<&str>,
         action: &'static str,
-        room: Option<&lectern_pipelines::RoomName>,
+        room: Option<&RoomName>,
         target: Option<&str>,
     ) -> Result<(), ApiError> {
         let entry = NewAuditEntry {
@@ -342,14 +342,6 @@ fn parse_email(text: &str) -> Result<String, ApiError> {
 impl std::fmt::Debug for Register {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Register(..)")
-    }
-}
-
-/// When a session begun now ends, and the like.
-impl Service {
-    pub(crate) fn later(&self, lifetime: std::time::Duration) -> UnixMillis {
-        let millis = i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX);
-        UnixMillis(self.now().0.saturating_add(millis))
     }
 }
 

@@ -9,7 +9,7 @@ use axum::{
     extract::{ConnectInfo, FromRequestParts},
     http::{HeaderMap, Method, header, request::Parts},
 };
-use lectern_pipelines::{AccountId, RoomName};
+use lectern_pipelines::RoomName;
 use lectern_storage::{Account, AccountRole, ApiKey, Guest, Room};
 use sha2::{Digest, Sha256};
 
@@ -175,7 +175,7 @@ impl Service {
         let found = self.database.room(room).await?;
         let room = found.ok_or_else(ApiError::room_not_found)?;
         if let Some(Login { account, .. }) = &caller.login
-            && (account.role == AccountRole::Admin || is_owner(account, &room.owner))
+            && (account.role == AccountRole::Admin || account.id == room.owner)
         {
             return Ok((room, Standing::Host(account.clone())));
         }
@@ -221,10 +221,6 @@ pub(crate) fn hash_of_key(key: &str) -> String {
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect()
-}
-
-fn is_owner(account: &Account, owner: &AccountId) -> bool {
-    account.id == *owner
 }
 
 fn bearer(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {

@@ -8,7 +8,7 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use lectern_pipelines::{ExportFormat, GuestState, Lecture, MeetingId, RoomName, Stage, Summary, export};
+use lectern_pipelines::{ExportFormat, GuestState, Lecture, MeetingId, RoomName, Summary, export};
 use lectern_storage::{AccountRole, Artifact, MeetingOverview};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -299,7 +299,7 @@ impl LectureView {
             id: overview.id.as_str().to_owned(),
             room_id: overview.room.as_str().to_owned(),
             title: overview.title.clone(),
-            stage: stage_of(overview.stage),
+            stage: overview.stage.as_str(),
             started_at: timestamp(overview.started_at),
             ended_at: overview.ended_at.map(timestamp),
             language: overview.language.clone(),
@@ -308,8 +308,4 @@ impl LectureView {
             failure: overview.failure.clone(),
         }
     }
-}
-
-fn stage_of(stage: Stage) -> &'static str {
-    stage.as_str()
 }
