@@ -2,10 +2,10 @@
 SHELL := bash
 export PATH := $(CURDIR)/.dev/bin:$(CURDIR)/.dev/go/bin:$(CURDIR)/.dev/node/bin:$(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo test interop lint ci bench endurance record fuzz clean
+.PHONY: help demo test interop lint ci bench bench-service endurance record fuzz clean
 
 help: ## Say what there is
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
 
 demo: ## Caption a recording in a real LiveKit room and make its PDF, all on this machine
 	scripts/setup demo
@@ -35,6 +35,10 @@ bench: ## What the worker promises, measured (10 minutes and a release build); R
 	  --features libwebrtc/opus-packets -- fixtures/austen/austen.wav $(or $(ROOMS),10 30 100))
 	$(if $(filter-out media,$(or $(PARTS),worker)),LECTERN_SERVICES=livekit scripts/with-services cargo bench --locked --bench rooms -- \
 	  $(if $(ROOMS),--rooms "$(ROOMS)") $(if $(PARTS),--parts "$(filter-out media,$(PARTS))") $(if $(PEER),--peer))
+
+bench-service: ## What the web service promises, measured, on SQLite and Postgres (a minute and a release build)
+	scripts/setup test
+	LECTERN_SERVICES="livekit postgres" scripts/with-services cargo bench --locked --bench service
 
 endurance: ## What no test has time for: servers that freeze and die, and MINUTES=60 of people who come and go
 	scripts/setup test
