@@ -104,11 +104,9 @@ async fn lobby(server: &Server, args: &Args) -> anyhow::Result<()> {
     }
     let mut times = Vec::new();
     for (entry, stream) in waiting.drain(..args.admitted.min(args.waiting)) {
+        let admit = format!("{path}/lobby/{entry}/admit");
         let began = Instant::now();
-        let (told, made) = tokio::join!(
-            admitted(stream),
-            admin.made(&format!("{path}/lobby/{entry}/admit"), Value::Null)
-        );
+        let (told, made) = tokio::join!(admitted(stream), admin.made(&admit, Value::Null));
         made?;
         told?;
         times.push(began.elapsed());
