@@ -26,11 +26,17 @@ struct Event {
     #[serde(default)]
     created_at: Seconds,
     room: Option<EventRoom>,
+    participant: Option<EventParticipant>,
 }
 
 #[derive(Debug, Deserialize)]
 struct EventRoom {
     name: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct EventParticipant {
+    identity: String,
 }
 
 /// Protobuf's JSON writes 64-bit numbers as texts.
@@ -78,8 +84,12 @@ pub(crate) async fn take(
     }
     let forget = UnixMillis(now.0.saturating_sub(millis_of(REMEMBERED)));
     let id: String = event.id.chars().filter(|letter| !letter.is_control()).collect();
-    if service.database.take_webhook_event(&id, now, forget).await? {
-        service.apply(&event).await?;
+    if service.database.take_webhook_event(&id, now, forget).await?
+        && let Err(error) = service.apply(&event).await
+    {
+        // LiveKit sends it again.
+        service.database.forget_webhook_event(&id).await?;
+        return Err(error);
     }
     Ok(StatusCode::NO_CONTENT)
 }
@@ -94,12 +104,16 @@ impl Service {
         else {
             return Ok(());
         };
-        let status = match event.event.as_str() {
-            "room_started" => RoomStatus::Live,
-            "room_finished" => RoomStatus::Ended,
-            _ => return Ok(()),
-        };
-        self.database.set_room_status(&room, status).await?;
+        match (event.event.as_str(), &event.participant) {
+            ("room_started", _) => {
+                self.database.set_room_status(&room, RoomStatus::Live).await?;
+            }
+            ("room_finished", _) => self.note_end(&room).await?,
+            ("participant_joined", Some(participant)) => {
+                self.turn_away(&room, &participant.identity).await?;
+            }
+            _ => {}
+        }
         Ok(())
     }
 }

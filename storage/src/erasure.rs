@@ -84,28 +84,4 @@ impl Database {
             true
         })
     }
-
-    /// Notes that LiveKit told us of an event; says whether that was news. Events from before `forget` are forgotten:
-    /// they are too old to be taken for new.
-    pub async fn take_webhook_event(
-        &self,
-        id: &str,
-        now: UnixMillis,
-        forget: UnixMillis,
-    ) -> Result<bool, Error> {
-        let noted = transaction!(self, Write, "note an event of LiveKit's", |connection| {
-            sql!("delete from webhook_event where at < $1", forget.0)
-                .execute(&mut *connection)
-                .await?;
-            sql!(
-                "insert into webhook_event (id, at) values ($1, $2) on conflict do nothing",
-                id,
-                now.0
-            )
-            .execute(&mut *connection)
-            .await?
-            .rows_affected()
-        })?;
-        Ok(noted == 1)
-    }
 }

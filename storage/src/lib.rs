@@ -23,6 +23,7 @@ mod outcome;
 mod page;
 mod room;
 mod transcript;
+mod webhook_event;
 mod writer;
 
 pub use account::{Account, AccountRole, ApiKey, NewAccount};

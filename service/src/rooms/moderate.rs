@@ -148,15 +148,18 @@ impl Service {
     /// Ends a room and sends everybody out.
     pub(crate) async fn end_room(&self, room: &mut Room, by: &Account) -> Result<(), ApiError> {
         self.livekit.close_room(&room.id).await?;
-        self.database.set_room_status(&room.id, RoomStatus::Ended).await?;
-        // LiveKit may have noted it before us.
-        if room.status != RoomStatus::Ended {
-            self.tell_all(&room.id, "room.ended").await?;
-        }
+        self.note_end(&room.id).await?;
         room.status = RoomStatus::Ended;
-        self.database.lower_all_hands(&room.id).await?;
         self.note(Some(by.id.as_str()), "room.end", Some(&room.id), None)
             .await
+    }
+
+    /// Notes that a room is over, whoever finds it first: we or LiveKit.
+    pub(crate) async fn note_end(&self, room: &RoomName) -> Result<(), ApiError> {
+        if self.database.set_room_status(room, RoomStatus::Ended).await? {
+            self.tell_all(room, "room.ended").await?;
+        }
+        Ok(self.database.lower_all_hands(room).await?)
     }
 
     /// Whether somebody who came into a room may not be there; if so, they are sent out.

@@ -84,6 +84,9 @@ async fn events_count_once_and_only_if_livekit_signed_them() {
     for odd in ["{}", "[]", "nonsense", r#"{"event":"x","id":"\u0000"}"#] {
         assert!(send(&world, &signature(&secret, odd), odd).await.0 < 500, "{odd}");
     }
+    let joined = event("participant_joined", &room, "EV_5", 0)
+        .replace("\"room\"", "\"participant\":{\"identity\":\"bob\"},\"room\"");
+    assert_eq!(send(&world, &signature(&secret, &joined), &joined).await.0, 204);
     let elsewhere = event("room_started", "a room of others", "EV_4", 0);
     assert_eq!(
         send(&world, &signature(&secret, &elsewhere), &elsewhere).await.0,

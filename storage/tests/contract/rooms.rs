@@ -437,4 +437,6 @@ pub(crate) async fn webhook_event_counts_once(place: &Place) {
     assert!(take("EV_2", 200, 150).await);
     // The first was forgotten.
     assert!(take("EV_1", 300, 150).await);
+    place.database.forget_webhook_event("EV_1").await.expect("stored");
+    assert!(take("EV_1", 300, 150).await);
 }
