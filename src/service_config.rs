@@ -25,7 +25,7 @@ pub(crate) struct ServiceArgs {
     /// Signs sessions: at least 32 bytes. Made once and kept in the data folder if not given.
     #[arg(long, env = "JWT_SECRET", hide_env_values = true)]
     pub(crate) jwt_secret: Option<SecretString>,
-    /// Origins of web pages that may call the service from browsers, separated by commas: https://meet.example.org
+    /// Origins of web pages that may call the service from browsers, separated by commas; each a scheme and a host.
     #[arg(long, env = "WEB_ORIGIN", value_delimiter = ',')]
     pub(crate) web_origin: Vec<String>,
     /// Addresses of proxies whose X-Forwarded-For is believed, separated by commas.
