@@ -1,11 +1,10 @@
 //! A database that goes away and comes back.
 
 use serde_json::Value;
-use sqlx::{AssertSqlSafe, Connection, PgConnection, raw_sql};
 
 use crate::{
     end_room, finals,
-    support::{Client, Lectern, PATIENCE, Server, variable, wait_for, wire::Wire},
+    support::{Client, Lectern, PATIENCE, Server, new_database, wait_for, wire::Wire},
     text, wait_for_pdf,
 };
 
@@ -54,14 +53,8 @@ async fn database_that_is_away_costs_no_word() {
 
 /// A database of our own, for others would end our meetings while we can't say that we are there.
 async fn cuttable_database() -> (Wire, String) {
-    let given = variable("TEST_DATABASE_URL");
-    let mut connection = PgConnection::connect(&given).await.expect("Postgres is up");
-    let name = format!("lectern_outage_{}", std::process::id());
-    raw_sql(AssertSqlSafe(format!("create database {name}")))
-        .execute(&mut connection)
-        .await
-        .expect("a new database");
-    let (server, _) = given.rsplit_once('/').expect("a URL that names a database");
+    let given = new_database("outage").await;
+    let (server, name) = given.rsplit_once('/').expect("a URL that names a database");
     let (host, port) = server.rsplit_once(':').expect("a URL with a port");
     let wire = Wire::to(port.parse().expect("a port")).await;
     let url = format!("{host}:{}/{name}", wire.port);

@@ -8,7 +8,7 @@ use tokio::time::{sleep, timeout};
 
 use super::{
     AUSTEN, assert_captioned, finals,
-    support::{Client, Lectern, PATIENCE, Server, free_port, repository},
+    support::{Client, Lectern, PATIENCE, Server, free_port, new_database, repository, variable},
 };
 
 /// Somebody who calls the service.
@@ -159,6 +159,94 @@ async fn room_that_wants_no_captions_is_not_listened_to() {
     assert!(!lectern.logged("listening in room"), "it went in all the same");
     let lectures = host.ok(Method::GET, "/api/lectures", Value::Null).await;
     assert_eq!(lectures["items"], json!([]));
+}
+
+/// Every path with thousands of odd bodies, parameters and headers, made of the OpenAPI document.
+async fn odd_calls_find_no_fault_of_ours(database: Option<String>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Server::start(folder.path());
+    let port = free_port().to_string();
+    let mut settings = vec![
+        ("PORT", port.as_str()),
+        ("RATE_LIMIT_MAX", "1000000"),
+        ("LECTERN_ADMIN_EMAIL", "admin@example.org"),
+        ("LECTERN_ADMIN_PASSWORD", "correct horse battery"),
+    ];
+    settings.extend(database.as_deref().map(|url| ("DATABASE_URL", url)));
+    let lectern = Lectern::start(&["service"], &server, &folder.path().join("data"), &settings);
+    lectern.wait_for_log("serving on");
+    let nobody = Person {
+        http: Http::new(),
+        base: format!("http://127.0.0.1:{port}"),
+        token: None,
+    };
+    let login = json!({ "email": "admin@example.org", "password": "correct horse battery" });
+    let login = nobody.ok(Method::POST, "/api/auth/login", login).await;
+    let admin = nobody.with(&login["token"]);
+    let wanted = json!({ "title": "Odd", "settings": { "lobby": true } });
+    let room = admin.ok(Method::POST, "/api/rooms", wanted).await;
+    let room = room["id"].as_str().expect("an id");
+    let join = json!({ "name": "Bob", "sessionFingerprint": "bobs-browser" });
+    let entry = nobody
+        .ok(Method::POST, &format!("/api/rooms/{room}/join"), join)
+        .await;
+    let entry = entry["lobbyEntryId"].as_str().expect("an id");
+    let config = folder.path().join("schemathesis.toml");
+    let known = format!(
+        "[parameters]\n\"path.roomId\" = \"{room}\"\n\"path.meetingId\" = \"{room}\"\n\"path.entryId\" = \"{entry}\"\n"
+    );
+    std::fs::write(&config, known).expect("written");
+    let program = Path::new(&variable("LECTERN_PYTHON")).with_file_name("schemathesis");
+    let output = tokio::process::Command::new(program)
+        .arg("--config-file")
+        .arg(&config)
+        .args([
+            "run",
+            &format!("{}/api/openapi.json", admin.base),
+            "--url",
+            &admin.base,
+        ])
+        .args([
+            "-H",
+            &format!(
+                "Authorization: Bearer {}",
+                admin.token.as_deref().expect("logged in")
+            ),
+        ])
+        .args([
+            "--checks",
+            "not_a_server_error,status_code_conformance,content_type_conformance",
+        ])
+        // What ends the session or the room would leave nothing to try.
+        .args([
+            "--exclude-path-regex",
+            "stream|logout|auth/password",
+            "--exclude-method",
+            "DELETE",
+        ])
+        .args(["--max-examples", "20", "--seed", "1", "--request-timeout", "10"])
+        .current_dir(folder.path())
+        .output()
+        .await
+        .expect("schemathesis is installed: scripts/setup test");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    let tried: u32 = said
+        .lines()
+        .find_map(|line| line.trim().split_once(" generated")?.0.parse().ok())
+        .expect("a number of calls");
+    assert!(tried > 500, "only {tried} calls were made: {said}");
+    assert!(!lectern.logged("ERROR"), "something went wrong on our side");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn odd_calls_find_no_fault_of_ours_on_sqlite() {
+    odd_calls_find_no_fault_of_ours(None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn odd_calls_find_no_fault_of_ours_on_postgres() {
+    odd_calls_find_no_fault_of_ours(Some(new_database("odd").await)).await;
 }
 
 /// Everything in one process, and somebody who calls it without any proof.
