@@ -134,7 +134,7 @@ pub(crate) fn unix_now() -> UnixMillis {
 /// Now, and when a lease that is taken now runs out.
 pub(crate) fn lease_times() -> (UnixMillis, UnixMillis) {
     let now = unix_now();
-    (now, after(now, LEASE_TTL))
+    (now, now + LEASE_TTL)
 }
 
 enum Claim {
@@ -267,7 +267,7 @@ async fn settle(context: &Context, meeting: &MeetingId, outcome: &Outcome) -> Re
     if let Outcome::Failed(reason) = outcome {
         context
             .database
-            .fail(meeting, Stage::Live, reason, after(unix_now(), RETRY_AFTER))
+            .fail(meeting, Stage::Live, reason, unix_now() + RETRY_AFTER)
             .await?;
     }
     context.database.release_meeting(meeting, &context.holder).await?;
@@ -284,11 +284,4 @@ fn outcome_of_panic(error: JoinError) -> Outcome {
         }
         Err(_) => Outcome::HandedBack,
     }
-}
-
-fn after(now: UnixMillis, duration: Duration) -> UnixMillis {
-    UnixMillis(
-        now.0
-            .saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)),
-    )
 }

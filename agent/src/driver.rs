@@ -639,10 +639,9 @@ async fn claim(
     lease: Duration,
 ) -> Result<bool, lectern_storage::Error> {
     let now = unix_now();
-    let until = UnixMillis(now.0 + i64::try_from(lease.as_millis()).unwrap_or(i64::MAX));
     context
         .database
-        .claim_meeting(meeting, &context.holder, now, until)
+        .claim_meeting(meeting, &context.holder, now, now + lease)
         .await
 }
 

@@ -21,9 +21,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use lectern_pipelines::{
-    ExportFormat, Lecture, MeetingId, Minutes, Stage, Summary, UnixMillis, export, extractive,
-};
+use lectern_pipelines::{ExportFormat, Lecture, MeetingId, Minutes, Stage, Summary, export, extractive};
 use lectern_storage::{Artifact, NewSummary, PendingMeeting, object_key};
 
 use self::render::Renderer;
@@ -120,7 +118,7 @@ impl Stages {
         match self
             .context
             .database
-            .claim_pending(holder, now, after(now, LEASE_TTL), limit)
+            .claim_pending(holder, now, now + LEASE_TTL, limit)
             .await
         {
             Ok(meetings) => meetings,
@@ -170,7 +168,7 @@ impl Stages {
             match self
                 .context
                 .database
-                .claim_meeting(meeting, holder, now, after(now, LEASE_TTL))
+                .claim_meeting(meeting, holder, now, now + LEASE_TTL)
                 .await
             {
                 Ok(true) => {}
@@ -317,7 +315,7 @@ impl Stages {
             "meeting {meeting} stays {at}, to be tried again in {} s: {error}", wait.as_secs()
         );
         let reason: String = error.to_string().chars().take(REASON_CHARS_MAX).collect();
-        let retry_at = after(unix_now(), wait);
+        let retry_at = unix_now() + wait;
         if let Err(error) = self.context.database.fail(meeting, at, &reason, retry_at).await {
             // Its lease runs out, then it is tried again.
             warn!(meeting.id = %meeting, "can't note why meeting {meeting} failed: {error}");
@@ -352,13 +350,6 @@ fn retry_after(attempts: u32) -> Duration {
         ATTEMPTS_MAX.. => RETRY_RARELY,
         failures => RETRY_FIRST.saturating_mul(2_u32.saturating_pow(failures - 1)),
     }
-}
-
-fn after(now: UnixMillis, duration: Duration) -> UnixMillis {
-    UnixMillis(
-        now.0
-            .saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)),
-    )
 }
 
 #[cfg(test)]
@@ -577,7 +568,7 @@ mod tests {
         let bench = Bench::new().await;
         let meeting = bench.ended("held").await;
         let now = unix_now();
-        let until = after(now, Duration::from_secs(60));
+        let until = now + Duration::from_secs(60);
         assert!(
             bench
                 .database

@@ -66,6 +66,25 @@ impl fmt::Display for MediaTime {
 #[serde(transparent)]
 pub struct UnixMillis(pub i64);
 
+impl UnixMillis {
+    /// `duration` earlier.
+    pub fn saturating_sub(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(signed_millis_of(duration)))
+    }
+}
+
+impl Add<Duration> for UnixMillis {
+    type Output = Self;
+
+    fn add(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(signed_millis_of(duration)))
+    }
+}
+
+fn signed_millis_of(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
 fn millis_of(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
@@ -78,6 +97,15 @@ mod tests {
     fn time_prints_as_hours_minutes_seconds() {
         assert_eq!(MediaTime::from_millis(3_723_999).to_string(), "1:02:03");
         assert_eq!(MediaTime::ZERO.to_string(), "0:00:00");
+    }
+
+    #[test]
+    fn calendar_has_an_end_that_no_duration_passes() {
+        let minute = Duration::from_secs(60);
+        assert_eq!(UnixMillis(1) + minute, UnixMillis(60_001));
+        assert_eq!(UnixMillis(1).saturating_sub(minute), UnixMillis(-59_999));
+        assert_eq!(UnixMillis(1) + Duration::MAX, UnixMillis(i64::MAX));
+        assert_eq!(UnixMillis(i64::MIN).saturating_sub(minute), UnixMillis(i64::MIN));
     }
 
     #[test]

@@ -106,8 +106,7 @@ impl Service {
 
     /// When something that begins now and lasts so long is over.
     pub(crate) fn later(&self, lifetime: Duration) -> UnixMillis {
-        let millis = i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX);
-        UnixMillis(self.now().0.saturating_add(millis))
+        self.now() + lifetime
     }
 }
 

@@ -32,9 +32,8 @@ impl Counts {
             count: 0,
         });
         if window.ends_at <= now {
-            let length = i64::try_from(limit.within.as_millis()).unwrap_or(i64::MAX);
             *window = Window {
-                ends_at: UnixMillis(now.0.saturating_add(length)),
+                ends_at: now + limit.within,
                 count: 0,
             };
         }

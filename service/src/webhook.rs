@@ -75,14 +75,13 @@ pub(crate) async fn take(
     let event: Event = serde_json::from_slice(&body)
         .map_err(|_| ApiError::new(ErrorCode::BadRequest, "this is no event of LiveKit's"))?;
     let now = service.now();
-    let age = now.0.saturating_sub(event.created_at.millis());
-    if age > millis_of(EVENT_AGE_MAX) {
+    if event.created_at.as_millis() < now.saturating_sub(EVENT_AGE_MAX) {
         return Err(ApiError::new(
             ErrorCode::BadRequest,
             "this event is older than five minutes",
         ));
     }
-    let forget = UnixMillis(now.0.saturating_sub(millis_of(REMEMBERED)));
+    let forget = now.saturating_sub(REMEMBERED);
     let id: String = event.id.chars().filter(|letter| !letter.is_control()).collect();
     if service.database.take_webhook_event(&id, now, forget).await?
         && let Err(error) = service.apply(&event).await
@@ -119,12 +118,12 @@ impl Service {
 }
 
 impl Seconds {
-    fn millis(&self) -> i64 {
+    fn as_millis(&self) -> UnixMillis {
         let seconds = match self {
             Self::Text(text) => text.parse().unwrap_or(0),
             Self::Number(number) => *number,
         };
-        seconds.saturating_mul(1_000)
+        UnixMillis(seconds.saturating_mul(1_000))
     }
 }
 
@@ -132,10 +131,6 @@ impl Seconds {
 fn fits(digest: &str, body: &[u8]) -> bool {
     let given = BASE64_STANDARD.decode(digest).unwrap_or_default();
     Sha256::digest(body).as_slice().ct_eq(&given).into()
-}
-
-fn millis_of(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Who replays an older one is refused.

@@ -9,7 +9,7 @@ use axum::{
     response::sse::{Event, Sse},
 };
 use futures_util::Stream;
-use lectern_pipelines::{GuestId, GuestState, GuestStep, RoomName, UnixMillis};
+use lectern_pipelines::{GuestId, GuestState, GuestStep, RoomName};
 use lectern_storage::{Audience, Decided, Decision, Guest, NewEvent, Room, RoomEvent};
 use serde::Serialize;
 use serde_json::json;
@@ -271,8 +271,7 @@ impl Service {
 
     /// Sends away who has waited for too long.
     pub(crate) async fn expire_waiting(&self) -> Result<(), ApiError> {
-        let patience = i64::try_from(self.settings.lifetimes.lobby.as_millis()).unwrap_or(i64::MAX);
-        let before = UnixMillis(self.now().0.saturating_sub(patience));
+        let before = self.now().saturating_sub(self.settings.lifetimes.lobby);
         for room in self.database.rooms_waited_at_since(before).await? {
             let decision = Decision {
                 about: Decided::WhoAskedBefore(before),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
-use lectern_pipelines::{AccountId, GuestId, GuestState, RoomName, UnixMillis};
+use lectern_pipelines::{AccountId, GuestId, GuestState, RoomName};
 use lectern_storage::{
     Account, AccountRole, Audience, BannedBy, Decided, Decision, Door, Guest, NewEvent, NewGuest, Room,
     RoomChange, RoomStatus,
@@ -178,8 +178,7 @@ impl Service {
     pub(crate) async fn keep_out_who_was_sent_out(&self) -> Result<(), ApiError> {
         let lifetimes = &self.settings.lifetimes;
         let longest = lifetimes.join.max(lifetimes.publisher).max(lifetimes.viewer);
-        let longest = i64::try_from(longest.as_millis()).unwrap_or(i64::MAX);
-        let then = UnixMillis(self.now().0.saturating_sub(longest));
+        let then = self.now().saturating_sub(longest);
         for room in self.database.rooms_left_by_force_since(then).await? {
             for person in self.livekit.present(&room).await? {
                 self.turn_away(&room, &person.identity).await?;
