@@ -171,6 +171,23 @@ impl Database {
         found.into_iter().map(guest_of).collect()
     }
 
+    /// Who waits at a room's door in that browser, the longest there if several do.
+    pub async fn waiting_as(&self, room: &RoomName, fingerprint: &str) -> Result<Option<Guest>, Error> {
+        let row = transaction!(self, Read, "look for who waits already", |connection| {
+            rows!(
+                GuestRow,
+                guest!(
+                    "where room_id = $1 and state = 'waiting' and fingerprint = $2 order by asked_at, id limit 1"
+                ),
+                room.as_str(),
+                fingerprint
+            )
+            .fetch_optional(&mut *connection)
+            .await?
+        })?;
+        row.map(guest_of).transpose()
+    }
+
     /// How many guests of a room are in a state.
     pub async fn count_guests(&self, room: &RoomName, state: GuestState) -> Result<u64, Error> {
         let (count,) = transaction!(self, Read, "count a room's guests", |connection| {

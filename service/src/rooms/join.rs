@@ -283,14 +283,11 @@ impl Service {
     async fn knock(&self, room: &Room, new: NewGuest<'_>) -> Result<Guest, ApiError> {
         let has_lobby = RoomSettings::of(room).lobby || new.address_banned;
         if has_lobby {
-            let waiting = self
-                .database
-                .guests(&room.id, GuestState::Waiting, lobby::WAITING_MAX)
-                .await?;
-            if let Some(known) = waiting.iter().find(|guest| guest.fingerprint == new.fingerprint) {
-                return Ok(known.clone());
+            if let Some(known) = self.database.waiting_as(&room.id, new.fingerprint).await? {
+                return Ok(known);
             }
-            if waiting.len() >= lobby::WAITING_MAX as usize {
+            let waiting = self.database.count_guests(&room.id, GuestState::Waiting).await?;
+            if waiting >= u64::from(lobby::WAITING_MAX) {
                 let message = "too many people wait at this door; try again in a minute";
                 return Err(ApiError::new(ErrorCode::LobbyFull, message));
             }

@@ -258,6 +258,9 @@ pub(crate) async fn events_have_positions_without_holes(place: &Place) {
 pub(crate) async fn one_of_eight_hosts_decides(place: &Place) {
     let id = made_room(&place.database, "r").await;
     let guest = waiting(&place.database, &id, "Bob", 10).await;
+    let waits_as = async |browser: &str| place.database.waiting_as(&id, browser).await.expect("readable");
+    assert_eq!(waits_as("browser").await.as_ref(), Some(&guest));
+    assert_eq!(waits_as("another").await, None);
     let mut hosts = JoinSet::new();
     for number in 0..8 {
         let (database, id, guest) = (place.another().await, id.clone(), guest.clone());
@@ -284,6 +287,7 @@ pub(crate) async fn one_of_eight_hosts_decides(place: &Place) {
         .expect("readable")
         .expect("there");
     assert_ne!(now.state, GuestState::Waiting);
+    assert_eq!(waits_as("browser").await, None);
     assert_eq!(now.decided_by.as_deref(), Some("host"));
     let told = place.database.events_after(&id, 0).await.expect("readable");
     assert_eq!(told.len(), 4);
