@@ -248,14 +248,7 @@ impl Database {
             .fetch_all(&mut *connection)
             .await?
         })?;
-        let items = found
-            .into_iter()
-            .map(overview_of)
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok(page_of(items, limit, |last| Cursor {
-            at: last.started_at,
-            id: last.id.as_str().to_owned(),
-        }))
+        overviews(found, limit)
     }
 }
 
@@ -285,14 +278,7 @@ impl Database {
             .fetch_all(&mut *connection)
             .await?
         })?;
-        let items = found
-            .into_iter()
-            .map(overview_of)
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok(page_of(items, limit, |last| Cursor {
-            at: last.started_at,
-            id: last.id.as_str().to_owned(),
-        }))
+        overviews(found, limit)
     }
 
     /// A lecture, unless it is to be erased.
@@ -357,6 +343,14 @@ fn origin_of(live: Option<&LiveRow>, now: UnixMillis) -> Origin {
 /// A UUID that sorts by when the meeting began.
 fn fresh_id(now: UnixMillis) -> MeetingId {
     MeetingId::parse(id_made_at(now)).expect("36 characters without control characters")
+}
+
+fn overviews(rows: Vec<OverviewRow>, limit: u32) -> Result<Page<MeetingOverview>, Error> {
+    let items = rows.into_iter().map(overview_of).collect::<Result<Vec<_>, _>>()?;
+    Ok(page_of(items, limit, |last| Cursor {
+        at: last.started_at,
+        id: last.id.as_str().to_owned(),
+    }))
 }
 
 fn overview_of(row: OverviewRow) -> Result<MeetingOverview, Error> {
