@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{Read, Write},
+    io::Write,
     net::{TcpListener, UdpSocket},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
@@ -12,6 +12,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use lectern_agent::LiveKit;
+use secrecy::ExposeSecret;
 use tokio::{
     net::TcpStream,
     process::{Child, Command},
@@ -32,10 +33,10 @@ impl LiveKitServer {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let program = find()?;
         let (port, tcp_port, udp_port) = (free_tcp_port()?, free_tcp_port()?, free_udp_port()?);
-        let secret = random_secret()?;
+        let secret = lectern_service::fresh_secret();
         let config = folder.join("livekit.yaml");
         let webhook = service_url.map(webhook_of).unwrap_or_default();
-        let text = configuration(port, tcp_port, udp_port, &secret) + &webhook;
+        let text = configuration(port, tcp_port, udp_port, secret.expose_secret()) + &webhook;
         write_private(&config, &text)?;
         let log = folder.join("livekit-server.log");
         let output = fs::File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
@@ -53,7 +54,7 @@ impl LiveKitServer {
         let livekit = LiveKit {
             url: format!("ws://127.0.0.1:{port}"),
             api_key: API_KEY.to_owned(),
-            api_secret: secret.into(),
+            api_secret: secret,
         };
         let mut server = Self { livekit, child, log };
         server.wait_for(port).await?;
@@ -108,7 +109,7 @@ fn configuration(port: u16, tcp_port: u16, udp_port: u16, secret: &str) -> Strin
         "port: {port}\nbind_addresses: [127.0.0.1]\n\
          rtc:\n  tcp_port: {tcp_port}\n  udp_port: {udp_port}\n  use_external_ip: false\n  node_ip: 127.0.0.1\n  \
          enable_loopback_candidate: true\n  ips: {{includes: [127.0.0.1/32]}}\n\
-         keys:\n  {API_KEY}: {secret}\n\
+         keys:\n  {API_KEY}: '{secret}'\n\
          logging: {{level: info, json: true}}\n"
     )
 }
@@ -128,14 +129,6 @@ fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
     options
         .and_then(|mut file| file.write_all(text.as_bytes()))
         .with_context(|| format!("cannot write {}", path.display()))
-}
-
-fn random_secret() -> anyhow::Result<String> {
-    let mut bytes = [0; 24];
-    fs::File::open("/dev/urandom")
-        .and_then(|mut file| file.read_exact(&mut bytes))
-        .context("no random numbers")?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn free_tcp_port() -> std::io::Result<u16> {
