@@ -101,14 +101,21 @@ pub(crate) async fn service(args: ServiceCommand) -> anyhow::Result<()> {
     let address = args.service.address(&mut problems);
     let livekit = args.livekit.livekit(&mut problems);
     let settings = args.service.settings(&livekit, &mut problems);
-    let first_account = args.service.first_account(&mut problems);
+    let first_administrator = args.service.first_administrator(&mut problems);
     let objects = Objects::open(&args.storage.objects(&mut problems));
     problems.finish()?;
     let stop = Stop::on_signals()?;
     let database = crate::meetings::open(&args.storage).await?;
     let listener = listen(&address).await?;
     let address = listener.local_addr()?;
-    let service = web_service(settings, &args.storage, database.clone(), objects, first_account).await?;
+    let service = web_service(
+        settings,
+        &args.storage,
+        database.clone(),
+        objects,
+        first_administrator,
+    )
+    .await?;
     let health = Health::new(database, renderer(metrics()?), None);
     tracing::info!("serving on http://{address}");
     announce_setup(service.setup_token().await?.as_ref(), &address);
@@ -116,27 +123,27 @@ pub(crate) async fn service(args: ServiceCommand) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The service, with the first account if one was asked for.
+/// The service, with the first administrator if one was asked for.
 async fn web_service(
     mut settings: Settings,
     storage: &StorageArgs,
     database: Database,
     objects: Objects,
-    first_account: Option<(String, SecretString)>,
+    first_administrator: Option<(String, SecretString)>,
 ) -> anyhow::Result<Service> {
     settings.jwt_secret = secret_of(settings.jwt_secret, &storage.data)?;
     let service = Service::new(settings, database, objects);
-    if let Some((email, password)) = first_account {
-        service.make_first_account(&email, password).await?;
+    if let Some((email, password)) = first_administrator {
+        service.make_first_administrator(&email, password).await?;
     }
     Ok(service)
 }
 
-/// Tells whoever reads our first words how to make the first account, if there is none.
+/// Tells whoever reads our first words how to make the first administrator, if there is none.
 fn announce_setup(token: Option<&SecretString>, address: &SocketAddr) {
     let Some(token) = token else { return };
     let token = token.expose_secret();
-    eprintln!("\nThere is no account yet. Make the first one, an administrator's (this works once):");
+    eprintln!("\nThere is no administrator yet. Make one (this works once):");
     eprintln!("  curl http://{address}/api/auth/setup -H 'content-type: application/json' -d '{{");
     eprintln!("    \"token\": \"{token}\",");
     eprintln!("    \"email\": \"you@example.org\", \"name\": \"You\", \"password\": \"…\" }}'");
@@ -213,7 +220,7 @@ impl Up {
                     &args.storage,
                     database,
                     objects,
-                    settings.first_account,
+                    settings.first_administrator,
                 )
                 .await?;
                 setup_token = service.setup_token().await?;
@@ -307,7 +314,7 @@ struct AllSettings {
     objects: ObjectsConfig,
     address: (String, u16),
     service: Settings,
-    first_account: Option<(String, SecretString)>,
+    first_administrator: Option<(String, SecretString)>,
 }
 
 impl UpArgs {
@@ -351,7 +358,7 @@ impl UpArgs {
         };
         let settings = AllSettings {
             service: self.service.settings(&agent.livekit, &mut problems),
-            first_account: self.service.first_account(&mut problems),
+            first_administrator: self.service.first_administrator(&mut problems),
             agent,
             embedded: self.stt.embedded(&mut problems),
             database: self.storage.database(&mut problems),

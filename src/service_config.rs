@@ -38,7 +38,8 @@ pub(crate) struct ServiceArgs {
     /// this machine can reach the service.
     #[arg(long, env = "OPEN_ROOMS", default_value = "auto")]
     pub(crate) open_rooms: String,
-    /// Address of the first account, an administrator's; made when there is no account yet.
+    /// Address of the first administrator, made while there is none. If there is an account of this address, it becomes
+    /// the administrator's if LECTERN_ADMIN_PASSWORD is its password; otherwise the service doesn't start.
     #[arg(long, env = "LECTERN_ADMIN_EMAIL")]
     pub(crate) admin_email: Option<String>,
     /// Password of that account.
@@ -112,8 +113,8 @@ impl ServiceArgs {
         }
     }
 
-    /// The first account's address and password, if they were given.
-    pub(crate) fn first_account(&self, problems: &mut Problems) -> Option<(String, SecretString)> {
+    /// The first administrator's address and password, if they were given.
+    pub(crate) fn first_administrator(&self, problems: &mut Problems) -> Option<(String, SecretString)> {
         match (given(&self.admin_email), given(&self.admin_password)) {
             (Some(email), Some(password)) => Some((email, password)),
             (None, None) => None,
@@ -302,7 +303,7 @@ mod tests {
         };
         let mut problems = Problems::default();
         let settings = args.settings(&livekit, &mut problems);
-        args.first_account(&mut problems);
+        args.first_administrator(&mut problems);
         problems.finish().map(|()| settings)
     }
 

@@ -55,7 +55,7 @@ pub(crate) struct Register {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SetUp {
-    /// From the link that the service printed when it first started.
+    /// From what the service prints when it starts, while there is no administrator.
     token: String,
     #[serde(flatten)]
     account: Register,
@@ -107,7 +107,8 @@ pub(crate) async fn register(
     service.logged_in(account, StatusCode::CREATED).await
 }
 
-/// Makes the first account, an administrator's, for who has the link that was printed.
+/// Makes the first administrator, for who has the token that was printed. An account of that address becomes the
+/// administrator's if the password is its own.
 #[utoipa::path(post, path = "/api/auth/setup", tag = "accounts", request_body = SetUp,
     responses((status = 201, body = LoggedIn), (status = "4XX", body = ErrorBody)))]
 pub(crate) async fn set_up(
@@ -118,12 +119,12 @@ pub(crate) async fn set_up(
     service.count_attempt(&caller, &wanted.account.email)?;
     let given = wanted.token.as_bytes();
     let expected = service.setup_token.expose_secret().as_bytes();
-    if !bool::from(expected.ct_eq(given)) || service.database.has_accounts().await? {
+    if !bool::from(expected.ct_eq(given)) || service.database.has_administrator().await? {
         return Err(ApiError::forbidden(
-            "this link was used already, or the service was started anew since",
+            "this token was used already, or the service was started anew since",
         ));
     }
-    let account = service.make_account(wanted.account, AccountRole::Admin).await?;
+    let account = service.make_administrator(wanted.account).await?;
     service.logged_in(account, StatusCode::CREATED).await
 }
 
@@ -201,9 +202,14 @@ pub(crate) async fn change_password(
 }
 
 impl Service {
-    /// Makes the first account, an administrator's, unless there is any account.
-    pub async fn make_first_account(&self, email: &str, password: SecretString) -> Result<(), crate::Error> {
-        if self.database.has_accounts().await? {
+    /// Makes the first administrator, unless there is one. An account of that address becomes the administrator's if
+    /// the password is its own, and is an error otherwise: anybody may have registered it.
+    pub async fn make_first_administrator(
+        &self,
+        email: &str,
+        password: SecretString,
+    ) -> Result<(), crate::Error> {
+        if self.database.has_administrator().await? {
             return Ok(());
         }
         let wanted = Register {
@@ -211,10 +217,32 @@ impl Service {
             name: "Administrator".to_owned(),
             password,
         };
-        match self.make_account(wanted, AccountRole::Admin).await {
+        match self.make_administrator(wanted).await {
             Ok(_) => Ok(()),
-            Err(error) => Err(crate::Error::FirstAccount(error.to_string())),
+            Err(error) => Err(crate::Error::FirstAdministrator(error.to_string())),
         }
+    }
+
+    /// Makes an administrator's account, or makes the account of that address one: then whoever asks has to know its
+    /// password, since its address proves nothing.
+    async fn make_administrator(&self, wanted: Register) -> Result<Account, ApiError> {
+        let email = parse_email(&wanted.email)?;
+        let Some((account, hash)) = self.database.account_by_email(&email).await? else {
+            return self.make_account(wanted, AccountRole::Admin).await;
+        };
+        if !self.passwords.verify(wanted.password, hash).await? {
+            return Err(ApiError::new(
+                ErrorCode::EmailTaken,
+                "there is an account of this address, and this is not its password; give its password, or another address",
+            ));
+        }
+        self.database.make_administrator(&account.id).await?;
+        self.note(Some(account.id.as_str()), "account.administrator", None, None)
+            .await?;
+        Ok(Account {
+            role: AccountRole::Admin,
+            ..account
+        })
     }
 
     async fn make_account(&self, wanted: Register, role: AccountRole) -> Result<Account, ApiError> {

@@ -18,9 +18,9 @@ pub enum Error {
     /// The listener failed.
     #[error("serving HTTP: {0}")]
     Serve(#[source] io::Error),
-    /// The first account can't be made.
-    #[error("can't make the first account: {0}")]
-    FirstAccount(String),
+    /// The first administrator can't be made.
+    #[error("can't make the first administrator: {0}")]
+    FirstAdministrator(String),
     /// The database failed while we started.
     #[error(transparent)]
     Storage(#[from] lectern_storage::Error),

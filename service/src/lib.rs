@@ -60,7 +60,7 @@ pub struct Service {
     passwords: Passwords,
     limiter: Limiter,
     feeds: Feeds,
-    /// Whoever knows it may make the first account.
+    /// Whoever knows it may make the first administrator.
     setup_token: SecretString,
     now: Box<dyn Fn() -> UnixMillis + Send + Sync>,
     /// Ends streams that would otherwise go on for ever.
@@ -92,9 +92,10 @@ impl Service {
         self
     }
 
-    /// What proves to `POST /api/auth/setup` that somebody read our first words; nothing once there is an account.
+    /// What proves to `POST /api/auth/setup` that somebody read our first words; nothing once there is an
+    /// administrator.
     pub async fn setup_token(&self) -> Result<Option<SecretString>, Error> {
-        Ok(match self.database.has_accounts().await? {
+        Ok(match self.database.has_administrator().await? {
             true => None,
             false => Some(self.setup_token.clone()),
         })

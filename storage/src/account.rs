@@ -107,14 +107,34 @@ impl Database {
         (made == 1).then(|| account_of(account)).transpose()
     }
 
-    /// Whether there is any account.
-    pub async fn has_accounts(&self) -> Result<bool, Error> {
-        let found = transaction!(self, Read, "look for accounts", |connection| {
-            rows!((String,), "select id from account limit 1")
-                .fetch_optional(&mut *connection)
-                .await?
+    /// Whether anybody may do everything.
+    pub async fn has_administrator(&self) -> Result<bool, Error> {
+        let found = transaction!(self, Read, "look for an administrator", |connection| {
+            rows!(
+                (String,),
+                "select id from account where role = $1 limit 1",
+                AccountRole::Admin.as_str()
+            )
+            .fetch_optional(&mut *connection)
+            .await?
         })?;
         Ok(found.is_some())
+    }
+
+    /// Lets an account do everything, and ends its sessions: who logged in as a host logs in anew.
+    pub async fn make_administrator(&self, account: &AccountId) -> Result<(), Error> {
+        transaction!(self, Write, "make an account an administrator's", |connection| {
+            sql!(
+                "update account set role = $2 where id = $1",
+                account.as_str(),
+                AccountRole::Admin.as_str()
+            )
+            .execute(&mut *connection)
+            .await?;
+            sql!("delete from session where account_id = $1", account.as_str())
+                .execute(&mut *connection)
+                .await?;
+        })
     }
 
     /// The account of that address, with its password's hash.

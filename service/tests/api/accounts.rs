@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use lectern_service::{Limit, Registration};
+use lectern_service::{Limit, OpenRooms, Registration, Service};
 use reqwest::Method;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use crate::world::{PASSWORD, Proof, World, code, text};
+use crate::world::{PASSWORD, Proof, World, code, settings, text};
 
 #[tokio::test]
 async fn account_is_made_once_and_logs_in_and_out() {
@@ -104,7 +104,7 @@ async fn cookie_logs_in_and_only_our_own_pages_may_use_it() {
 }
 
 #[tokio::test]
-async fn first_account_is_an_administrators_and_made_once() {
+async fn first_administrator_is_made_once() {
     let world = World::with(|settings| settings.registration = Registration::Closed).await;
     let (status, body) = world
         .post(
@@ -124,6 +124,63 @@ async fn first_account_is_an_administrators_and_made_once() {
     // An administrator makes accounts where nobody may register.
     let made = json!({ "email": "ada@example.org", "name": "Ada", "password": PASSWORD });
     assert_eq!(world.post("/api/auth/register", &admin, made).await.0, 201);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn first_administrator_is_made_though_others_came_before() {
+    let world = World::with(|settings| settings.open_rooms = OpenRooms::Yes).await;
+    let ada = world.host("Ada").await;
+    // Makes the account of everybody's rooms.
+    let room = json!({ "name": "Everybody's" });
+    assert_eq!(world.post("/rooms", &Proof::Nothing, room).await.0, 201);
+    let token = world
+        .setup_token
+        .as_ref()
+        .expect("no administrator")
+        .expose_secret();
+    let setup = |email: &str, password: &str| {
+        let body = json!({ "token": token, "email": email, "name": "Admin", "password": password });
+        world.post("/api/auth/setup", &Proof::Nothing, body)
+    };
+    // Who reads our first words can't take Ada's account for that.
+    let (status, body) = setup("ada@example.org", "another password").await;
+    assert_eq!((status, code(&body)), (409, "EMAIL_TAKEN"));
+    assert_eq!(world.get("/api/auth/me", &ada).await.1["role"], json!("HOST"));
+
+    let (status, body) = setup(" Ada@example.org", PASSWORD).await;
+    assert_eq!((status, &body["user"]["role"]), (201, &json!("ADMIN")), "{body}");
+    assert_eq!(world.get("/api/auth/me", &ada).await.0, 401, "she logs in anew");
+    let admin = Proof::Token(text(&body["token"]));
+    assert_eq!(world.get("/api/keys", &admin).await.0, 200);
+    assert_eq!(setup("eve@example.org", PASSWORD).await.0, 403);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn administrator_of_the_settings_takes_no_account_but_their_own() {
+    let world = World::new().await;
+    world.host("Ada").await;
+    let service = Service::new(settings(), world.database.clone(), world.objects.clone());
+    let make = |email: &'static str, password: &'static str| {
+        service.make_first_administrator(email, password.into())
+    };
+    let refused = make("ada@example.org", "another password").await;
+    let refused = refused.expect_err("her account").to_string();
+    assert!(refused.contains("this is not its password"), "{refused}");
+    assert!(service.setup_token().await.expect("a database").is_some());
+
+    make("root@example.org", PASSWORD).await.expect("made");
+    assert!(service.setup_token().await.expect("a database").is_none());
+    make("ada@example.org", "another password")
+        .await
+        .expect("there is one");
+    let login = json!({ "email": "root@example.org", "password": PASSWORD });
+    let (_, root) = world.post("/api/auth/login", &Proof::Nothing, login).await;
+    assert_eq!(root["user"]["role"], json!("ADMIN"), "{root}");
+    let login = json!({ "email": "ada@example.org", "password": PASSWORD });
+    let (_, ada) = world.post("/api/auth/login", &Proof::Nothing, login).await;
+    assert_eq!(ada["user"]["role"], json!("HOST"), "{ada}");
     world.end().await;
 }
 

@@ -203,9 +203,13 @@ impl World {
         Proof::Token(text(&made["token"]))
     }
 
-    /// Makes the first account; an administrator's proof.
+    /// Makes the first administrator; their proof.
     pub(crate) async fn admin(&self) -> Proof {
-        let token = self.setup_token.as_ref().expect("no account yet").expose_secret();
+        let token = self
+            .setup_token
+            .as_ref()
+            .expect("no administrator yet")
+            .expose_secret();
         let body = json!({
             "token": token, "email": "admin@example.org", "name": "Admin", "password": PASSWORD
         });
@@ -234,7 +238,8 @@ impl World {
 
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
-fn settings() -> Settings {
+/// What the operator of a test chose.
+pub(crate) fn settings() -> Settings {
     let many = Limit {
         times: 100_000,
         within: Duration::from_secs(60),

@@ -58,6 +58,7 @@ macro_rules! database_contract {
         );
         crate::contract!($open, rooms:
             account_is_made_once_per_address
+            host_becomes_administrator_and_logs_in_anew
             session_lasts_until_it_ends
             key_works_until_it_is_revoked
             room_is_found_by_id_and_code

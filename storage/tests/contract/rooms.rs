@@ -72,7 +72,6 @@ async fn waiting(database: &Database, room: &RoomName, name: &str, at: i64) -> G
 
 pub(crate) async fn account_is_made_once_per_address(place: &Place) {
     let database = &place.database;
-    assert!(!database.has_accounts().await.expect("readable"));
     let id = account(database, "ada@example.org").await;
     let again = NewAccount {
         email: "ada@example.org",
@@ -98,7 +97,36 @@ pub(crate) async fn account_is_made_once_per_address(place: &Place) {
     );
     assert_eq!(hash.as_deref(), Some("$argon2id$"));
     assert_eq!(database.accounts(5, None).await.expect("listed").items, [found]);
-    assert!(database.has_accounts().await.expect("readable"));
+}
+
+pub(crate) async fn host_becomes_administrator_and_logs_in_anew(place: &Place) {
+    let database = &place.database;
+    let ada = account(database, "ada@example.org").await;
+    let eve = account(database, "eve@example.org").await;
+    let mut sessions = Vec::new();
+    for account in [&ada, &eve] {
+        let session = database
+            .open_session(account, UnixMillis(1_000), UnixMillis(5_000))
+            .await;
+        sessions.push(session.expect("stored"));
+    }
+    assert!(!database.has_administrator().await.expect("readable"));
+    database.make_administrator(&ada).await.expect("stored");
+    assert!(database.has_administrator().await.expect("readable"));
+    let role = async |id| {
+        let found = database.account(id).await.expect("readable");
+        found.expect("there").role
+    };
+    assert_eq!(
+        (role(&ada).await, role(&eve).await),
+        (AccountRole::Admin, AccountRole::Host)
+    );
+    let mut lasting = Vec::new();
+    for session in &sessions {
+        let found = database.account_of_session(session, UnixMillis(2_000)).await;
+        lasting.push(found.expect("readable").is_some());
+    }
+    assert_eq!(lasting, [false, true]);
 }
 
 pub(crate) async fn session_lasts_until_it_ends(place: &Place) {
