@@ -3,8 +3,9 @@
 //! `LECTERN_SERVICES="livekit turn" scripts/with-services cargo run -p libwebrtc --example words -- FOLDER SPEECH.wav…`
 //! takes 16 kHz mono with its words in a `.txt` beside it, and as long as the longest of them. Each is said in three
 //! rooms at once: over a network without fault, and with 5 % of all datagrams lost between the speaker and the server, or
-//! between the server and the listener, either way. Then, for the words that were lost:
-//! `cargo run -p lectern-stt --example measure -- FOLDER/speaker/*.wav`, and so on.
+//! between the server and the listener, either way. In `codec` it is encoded and decoded and went nowhere: what is lost
+//! there, no transport brings back. Then, for the words that were lost:
+//! `cargo run -p lectern-stt --example measure -- --speakers 3 FOLDER/speaker/*.wav`, and so on.
 //!
 //! Datagrams are lost on the way to a TURN relay, by which alone those connections may go.
 
@@ -30,6 +31,7 @@ use livekit::{
         stats::RtcStats,
     },
 };
+use opus::{Application, Bitrate, Channels, Decoder, Encoder};
 use tokio::{
     net::UdpSocket,
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
@@ -59,6 +61,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let relay = lossy_relay().await?;
     let mut rooms = JoinSet::new();
     for speech in arguments {
+        let codec = folder.join("codec");
+        fs::create_dir_all(&codec)?;
+        only_encode(Path::new(&speech), &codec)?;
         for lossy in [Lossy::Nowhere, Lossy::Speaker, Lossy::Listener] {
             let folder = folder.join(format!("{lossy:?}").to_lowercase());
             fs::create_dir_all(&folder)?;
@@ -66,6 +71,31 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     rooms.join_all().await;
+    Ok(())
+}
+
+/// Encodes a recording as a speaker does, and writes what is left of it.
+fn only_encode(speech: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
+    let mut reader = hound::WavReader::open(speech)?;
+    let mut samples = reader.samples().collect::<Result<Vec<i16>, _>>()?;
+    samples.resize(samples.len().next_multiple_of(PACKET_SAMPLES), 0);
+    let mut encoder = Encoder::new(RATE_HZ, Channels::Mono, Application::Voip)?;
+    encoder.set_complexity(9)?;
+    encoder.set_inband_fec(true)?;
+    encoder.set_packet_loss_perc(10)?;
+    encoder.set_bitrate(Bitrate::Bits(32_000))?;
+    encoder.set_dtx(true)?;
+    let mut decoder = Decoder::new(RATE_HZ, Channels::Mono)?;
+    let (mut packet, mut decoded) = ([0; 1_500], [0; PACKET_SAMPLES]);
+    let mut heard = Vec::with_capacity(samples.len());
+    for piece in samples.chunks(PACKET_SAMPLES) {
+        let length = encoder.encode(piece, &mut packet)?;
+        let count = decoder.decode(&packet[..length], &mut decoded, false)?;
+        heard.extend_from_slice(&decoded[..count]);
+    }
+    let path = folder.join(speech.file_name().ok_or("a speech is a file")?);
+    write(&path, reader.spec(), &heard)?;
+    fs::copy(speech.with_extension("txt"), path.with_extension("txt"))?;
     Ok(())
 }
 
@@ -239,3 +269,5 @@ const BAD: Way = Way {
 };
 
 const RATE_HZ: u32 = 16_000;
+/// 20 ms, as they are sent.
+const PACKET_SAMPLES: usize = RATE_HZ as usize / 50;
