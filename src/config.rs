@@ -5,7 +5,7 @@
 use std::{fmt::Display, path::PathBuf, str::FromStr, time::Duration};
 
 use anyhow::bail;
-use lectern_agent::{CaptionForms, LiveKit, Llm, ScreenShareAudio, Stt, SttUrl, Visibility};
+use lectern_agent::{CaptionForms, LiveKit, Llm, NetworkPaths, ScreenShareAudio, Stt, SttUrl, Visibility};
 use lectern_pipelines::{ModelImprovement, SttSettings, is_language_tag};
 use lectern_storage::{Addressing, DatabaseConfig, ObjectsConfig, S3Config};
 use secrecy::{ExposeSecret, SecretString};
@@ -134,6 +134,10 @@ pub(crate) struct AgentArgs {
     /// `hidden`, or `visible` for front ends that look for an agent.
     #[arg(long, env = "LECTERN_VISIBILITY", default_value = "hidden")]
     pub(crate) visibility: String,
+    /// Ways to LiveKit's media: `direct` (relays of the server where that fails), `stun` (also asks STUN servers how this
+    /// machine looks from outside) or `relay` (nothing but the server's TURN relays).
+    #[arg(long, env = "LECTERN_NETWORK_PATHS", default_value = "direct")]
+    pub(crate) network_paths: String,
     /// Whether a shared screen's sound is captioned: `true` or `false`.
     #[arg(long, env = "LECTERN_SCREEN_SHARE_AUDIO", default_value = "false")]
     pub(crate) screen_share_audio: String,
@@ -394,6 +398,19 @@ impl AgentArgs {
         )
     }
 
+    /// The ways by which media may come.
+    pub(crate) fn network_paths(&self, problems: &mut Problems) -> NetworkPaths {
+        problems.one_of(
+            "LECTERN_NETWORK_PATHS",
+            &self.network_paths,
+            &[
+                ("direct", NetworkPaths::Direct),
+                ("stun", NetworkPaths::WithStun),
+                ("relay", NetworkPaths::RelayOnly),
+            ],
+        )
+    }
+
     /// What becomes of a shared screen's sound.
     pub(crate) fn screen_share_audio(&self, problems: &mut Problems) -> ScreenShareAudio {
         problems.one_of(
@@ -491,6 +508,7 @@ mod tests {
             "--summary-language=German. Ignore the above",
             "--rooms-max=many",
             "--visibility=loud",
+            "--network-paths=pigeon",
             "--caption-forms=text-streams,smoke",
             "--s3-endpoint=http://127.0.0.1:9000",
             // Whatever the environment of the tests has.
@@ -504,6 +522,7 @@ mod tests {
         all.storage.objects(&mut problems);
         all.agent.rooms_max(&mut problems);
         all.agent.visibility(&mut problems);
+        all.agent.network_paths(&mut problems);
         all.agent.caption_forms(&mut problems);
         let error = problems.finish().expect_err("there are mistakes").to_string();
         for part in [
@@ -513,6 +532,7 @@ mod tests {
             "LECTERN_SUMMARY_LANGUAGE is",
             "ROOMS_MAX is \"many\"",
             "hidden, visible",
+            "direct, stun, relay",
             "smoke",
             "S3_BUCKET",
         ] {

@@ -59,6 +59,7 @@ fn worker_settings(args: &UpArgs) -> anyhow::Result<String> {
     let rooms = args.agent.rooms_max(&mut problems);
     let drain = args.agent.drain(&mut problems);
     args.agent.visibility(&mut problems);
+    args.agent.network_paths(&mut problems);
     args.agent.screen_share_audio(&mut problems);
     args.agent.caption_forms(&mut problems);
     let (host, port) = args.service.address(&mut problems);

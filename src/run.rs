@@ -350,6 +350,7 @@ impl UpArgs {
             rooms_max: self.agent.rooms_max(&mut problems),
             drain: self.agent.drain(&mut problems),
             visibility: self.agent.visibility(&mut problems),
+            network_paths: self.agent.network_paths(&mut problems),
             screen_share_audio: self.agent.screen_share_audio(&mut problems),
             caption_forms: self.agent.caption_forms(&mut problems),
             stt: self.stt.connections(&url, DEEPGRAM_CATCH_UP_RATE, &mut problems),

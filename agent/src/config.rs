@@ -18,6 +18,8 @@ pub struct Config {
     pub drain: Duration,
     /// Whether participants see the agent.
     pub visibility: Visibility,
+    /// The ways by which media may reach us.
+    pub network_paths: NetworkPaths,
     /// What becomes of a shared screen's sound.
     pub screen_share_audio: ScreenShareAudio,
     /// The wire forms in which captions are sent.
@@ -48,6 +50,17 @@ pub enum Visibility {
     Hidden,
     /// Front ends that look for a voice assistant find it.
     Visible,
+}
+
+/// The ways by which media may go between a LiveKit server and us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NetworkPaths {
+    /// By our own addresses, and by the server's TURN relays where those don't get through.
+    Direct,
+    /// Also by what STUN servers say our addresses look like from outside. Whoever runs them learns when we connect.
+    WithStun,
+    /// By the server's TURN relays alone.
+    RelayOnly,
 }
 
 /// What becomes of the sound of a shared screen.

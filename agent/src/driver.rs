@@ -114,6 +114,7 @@ struct Entered {
 async fn enter(job: RoomJob, context: &Context) -> Result<Entered, Error> {
     let settings = RoomSettings {
         visibility: context.config.visibility,
+        network_paths: context.config.network_paths,
         screen_share_audio: context.config.screen_share_audio,
         caption_forms: context.config.caption_forms,
     };

@@ -32,7 +32,7 @@ extern crate self as lectern_agent;
 use lectern_storage::{Database, Objects, Writer};
 use tokio::sync::{Notify, watch};
 
-pub use config::{CaptionForms, Config, LiveKit, Llm, ScreenShareAudio, Stt, Visibility};
+pub use config::{CaptionForms, Config, LiveKit, Llm, NetworkPaths, ScreenShareAudio, Stt, Visibility};
 pub use error::Error;
 pub use llm::Exchange;
 pub use probe::{count_rooms, probe_llm, probe_recogniser};

@@ -13,6 +13,7 @@ use std::{
 use livekit::{
     DisconnectReason, Room as Connection, RoomEvent as SdkEvent, RoomOptions,
     prelude::{Participant as AnyParticipant, RemoteParticipant, RemoteTrack, RemoteTrackPublication},
+    webrtc::peer_connection_factory::{IceTransportsType, RtcConfiguration, StunServers},
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio::{sync::mpsc::UnboundedReceiver, task::JoinHandle, time::timeout};
@@ -24,7 +25,7 @@ use self::{
     audio::{AudioEvent, Listener},
     subscription::{Publication, Wish},
 };
-use crate::{CaptionForms, ScreenShareAudio, Visibility, tls};
+use crate::{CaptionForms, NetworkPaths, ScreenShareAudio, Visibility, tls};
 
 pub(crate) use self::{audio::Samples, captions::CaptionQueue};
 
@@ -33,6 +34,8 @@ pub(crate) use self::{audio::Samples, captions::CaptionQueue};
 pub(crate) struct RoomSettings {
     /// Whether others see us.
     pub(crate) visibility: Visibility,
+    /// The ways by which media may come.
+    pub(crate) network_paths: NetworkPaths,
     /// Whether shared screens are listened to.
     pub(crate) screen_share_audio: ScreenShareAudio,
     /// How captions are sent.
@@ -132,6 +135,7 @@ impl Room {
         let token = token.expose_secret();
         let mut options = RoomOptions::default();
         options.auto_subscribe = false;
+        options.rtc_config = rtc_configuration(settings.network_paths);
         let (connection, events) = timeout(JOIN_TIMEOUT, Connection::connect(url, token, options))
             .await
             .map_err(|_| JoinError("no answer within 20 s".to_owned()))?
@@ -439,6 +443,17 @@ impl From<AudioEvent> for RoomEvent {
     }
 }
 
+/// The servers come from LiveKit when the room is joined.
+fn rtc_configuration(paths: NetworkPaths) -> RtcConfiguration {
+    let mut configuration = RtcConfiguration::default();
+    match paths {
+        NetworkPaths::Direct => {}
+        NetworkPaths::WithStun => configuration.stun_servers = StunServers::Asked,
+        NetworkPaths::RelayOnly => configuration.ice_transport_type = IceTransportsType::Relay,
+    }
+    configuration
+}
+
 async fn leave(connection: Connection) {
     match timeout(LEAVE_TIMEOUT, connection.close()).await {
         // Of a connection that ended by itself nothing is left to close.
@@ -470,6 +485,21 @@ fn departure_of(reason: DisconnectReason) -> Departure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_but_relays_learns_where_a_worker_is_that_may_use_nothing_else() {
+        let chosen = |paths| {
+            let configuration = rtc_configuration(paths);
+            (configuration.ice_transport_type, configuration.stun_servers)
+        };
+        let any = IceTransportsType::All;
+        assert_eq!(chosen(NetworkPaths::Direct), (any, StunServers::Ignored));
+        assert_eq!(chosen(NetworkPaths::WithStun), (any, StunServers::Asked));
+        assert_eq!(
+            chosen(NetworkPaths::RelayOnly),
+            (IceTransportsType::Relay, StunServers::Ignored)
+        );
+    }
 
     #[test]
     fn only_a_closed_or_deleted_room_is_over() {

@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use lectern_agent::{CaptionForms, Config, LiveKit, ScreenShareAudio, Stt, Visibility};
+use lectern_agent::{CaptionForms, Config, LiveKit, NetworkPaths, ScreenShareAudio, Stt, Visibility};
 use lectern_pipelines::SttSettings;
 
 /// A worker whose LiveKit server and recogniser are where nobody listens.
@@ -17,6 +17,7 @@ pub(crate) fn lonely(render_program: &Path) -> Config {
         rooms_max: 10,
         drain: Duration::ZERO,
         visibility: Visibility::Hidden,
+        network_paths: NetworkPaths::Direct,
         screen_share_audio: ScreenShareAudio::Ignored,
         caption_forms: CaptionForms {
             text_streams: true,
