@@ -47,7 +47,7 @@ endurance: ## What no test has time for: servers that freeze and die, and MINUTE
 record: ## Ask a live recogniser (WHAT=stt), or then a language model (WHAT=llm), anew for FIXTURE=fixtures/NAME
 	cargo run --locked -- replay $(FIXTURE) --record $(or $(WHAT),stt) --out target/record
 
-fuzz: ## Look for input that breaks TARGET=rtp (or red, rtcp, sdp, stun, turn, framing) for SECONDS=60
+fuzz: ## Look for input that breaks TARGET=rtp (or red, rtcp, sdp, stun, turn, sctp, framing) for SECONDS=60
 	scripts/setup fuzz
 	mkdir -p fuzz/corpus/$(or $(TARGET),rtp) fuzz/seeds/$(or $(TARGET),rtp)
 	RUSTC_BOOTSTRAP=1 cargo fuzz run $(or $(TARGET),rtp) fuzz/corpus/$(or $(TARGET),rtp) fuzz/seeds/$(or $(TARGET),rtp) -- \
