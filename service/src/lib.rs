@@ -7,6 +7,7 @@ mod accounts;
 mod aliases;
 mod body;
 mod caller;
+mod caption_feed;
 mod error;
 mod feed;
 mod health;
@@ -46,7 +47,10 @@ pub use random::secret as fresh_secret;
 pub use routes::{open_api, router};
 pub use settings::{Lifetimes, Limit, Limits, LiveKit, OpenRooms, Registration, SECRET_BYTES_MIN, Settings};
 
-use crate::{feed::Feeds, limit::Limiter, livekit::Server, password::Passwords, session::Tokens};
+use crate::{
+    caption_feed::CaptionFeeds, feed::Feeds, limit::Limiter, livekit::Server, password::Passwords,
+    session::Tokens,
+};
 
 /// What the service works with.
 pub struct Service {
@@ -60,6 +64,7 @@ pub struct Service {
     passwords: Passwords,
     limiter: Limiter,
     feeds: Feeds,
+    caption_feeds: CaptionFeeds,
     /// Whoever knows it may make the first administrator.
     setup_token: SecretString,
     now: Box<dyn Fn() -> UnixMillis + Send + Sync>,
@@ -76,6 +81,7 @@ impl Service {
             passwords: Passwords::new(),
             limiter: Limiter::default(),
             feeds: Feeds::new(database.clone()),
+            caption_feeds: CaptionFeeds::new(database.clone()),
             setup_token: random::secret(),
             now: Box::new(system_time),
             closing: CancellationToken::new(),

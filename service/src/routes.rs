@@ -92,6 +92,8 @@ fn api() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(rooms::chat::edit, rooms::chat::delete))
         .routes(routes!(rooms::chat::react, rooms::chat::take_reaction_back))
         .routes(routes!(rooms::chat::stream))
+        .routes(routes!(rooms::captions::list))
+        .routes(routes!(rooms::captions::stream))
         .routes(routes!(tokens::room_token))
         .routes(routes!(tokens::room_token_v1))
         .routes(routes!(tokens::connection_info))

@@ -6,9 +6,8 @@ use axum::{
     http::HeaderMap,
     response::sse::{Event, KeepAlive, Sse},
 };
-use futures_util::{Stream, stream::unfold};
-use lectern_storage::RoomEvent;
-use serde_json::Value;
+use futures_util::{FutureExt, Stream, future::BoxFuture, stream::unfold};
+use lectern_storage::{Error, RoomEvent};
 
 use crate::{Service, feed::Listener};
 
@@ -17,7 +16,7 @@ use crate::{Service, feed::Listener};
 pub(crate) struct Told {
     kind: String,
     data: String,
-    position: Option<u64>,
+    id: Option<String>,
     then: Then,
 }
 
@@ -28,11 +27,12 @@ enum Then {
 }
 
 impl Told {
-    pub(crate) fn event(kind: &str, data: Value) -> Self {
+    /// Something that is not stored; `data` is JSON.
+    pub(crate) fn event(kind: &str, data: impl ToString) -> Self {
         Self {
             kind: kind.to_owned(),
             data: data.to_string(),
-            position: None,
+            id: None,
             then: Then::GoOn,
         }
     }
@@ -42,15 +42,15 @@ impl Told {
         Self {
             kind: event.kind.clone(),
             data: event.json.clone(),
-            position: Some(event.position),
+            id: Some(event.position.to_string()),
             then: Then::GoOn,
         }
     }
 
     /// After which the listener may go on from that position.
-    pub(crate) fn at(self, position: u64) -> Self {
+    pub(crate) fn at(self, position: impl ToString) -> Self {
         Self {
-            position: Some(position),
+            id: Some(position.to_string()),
             ..self
         }
     }
@@ -65,8 +65,8 @@ impl Told {
 
     fn to_event(&self) -> Event {
         let event = Event::default().event(&self.kind).data(&self.data);
-        match self.position {
-            Some(position) => event.id(position.to_string()),
+        match &self.id {
+            Some(id) => event.id(id),
             None => event,
         }
     }
@@ -84,16 +84,42 @@ pub(crate) fn stream(
     listener: Listener,
     tell: Tell,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let state = Streaming {
-        service,
+    let hearing = Hearing {
+        service: Arc::clone(&service),
         first,
         listener,
         tell,
-        then: Then::GoOn,
     };
-    let events = unfold(state, |mut state| async move {
-        let told = state.next().await?;
-        Some((Ok(told.to_event()), state))
+    stream_of(&service, hearing, |hearing| hearing.next().boxed())
+}
+
+/// What `next` makes of `source`, time after time, until there is nothing more to tell or we stop. A call of `next` may
+/// be given up.
+pub(crate) fn stream_of<S: Send + 'static>(
+    service: &Service,
+    source: S,
+    next: for<'a> fn(&'a mut S) -> BoxFuture<'a, Result<Told, Error>>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>> + use<S>> {
+    let closing = service.closing.clone();
+    let events = unfold((source, Then::GoOn), move |(mut source, then)| {
+        let closing = closing.clone();
+        async move {
+            if then == Then::End {
+                return None;
+            }
+            let told = tokio::select! {
+                told = next(&mut source) => told,
+                () = closing.cancelled() => return None,
+            };
+            match told {
+                Ok(told) => Some((Ok(told.to_event()), (source, told.then))),
+                // The browser comes again by itself, and goes on from where it was.
+                Err(error) => {
+                    tracing::warn!("a stream of events ends: {error}");
+                    None
+                }
+            }
+        }
     });
     Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
 }
@@ -101,44 +127,22 @@ pub(crate) fn stream(
 /// What a listener is told of an event.
 pub(crate) type Tell = Box<dyn Fn(&Service, &RoomEvent) -> Option<Told> + Send>;
 
-struct Streaming {
+struct Hearing {
     service: Arc<Service>,
     first: Option<Told>,
     listener: Listener,
     tell: Tell,
-    then: Then,
 }
 
-impl Streaming {
-    async fn next(&mut self) -> Option<Told> {
-        if self.then == Then::End {
-            return None;
+impl Hearing {
+    async fn next(&mut self) -> Result<Told, Error> {
+        if let Some(first) = self.first.take() {
+            return Ok(first);
         }
-        let told = match self.first.take() {
-            Some(first) => first,
-            None => self.heard().await?,
-        };
-        self.then = told.then;
-        Some(told)
-    }
-
-    async fn heard(&mut self) -> Option<Told> {
         loop {
-            let heard = tokio::select! {
-                heard = self.listener.next() => heard,
-                () = self.service.closing.cancelled() => return None,
-            };
-            match heard {
-                Ok(event) => {
-                    if let Some(told) = (self.tell)(&self.service, &event) {
-                        return Some(told.at(event.position));
-                    }
-                }
-                // The browser comes again by itself, and goes on from where it was.
-                Err(error) => {
-                    tracing::warn!("a stream of events ends: {error}");
-                    return None;
-                }
+            let event = self.listener.next().await?;
+            if let Some(told) = (self.tell)(&self.service, &event) {
+                return Ok(told.at(event.position));
             }
         }
     }

@@ -377,6 +377,7 @@ fn migrations() -> Vec<Migration> {
         (2, "room", include_str!("../migrations/0002_room.sql")),
         (3, "people", include_str!("../migrations/0003_people.sql")),
         (4, "lecture", include_str!("../migrations/0004_lecture.sql")),
+        (9, "caption", include_str!("../migrations/0009_caption.sql")),
     ]
     .into_iter()
     .map(|(version, name, text)| {

@@ -8,6 +8,7 @@
 mod account;
 mod audit;
 mod ban;
+mod caption;
 mod chat;
 mod database;
 mod erasure;
@@ -29,6 +30,7 @@ mod writer;
 pub use account::{Account, AccountRole, ApiKey, NewAccount};
 pub use audit::{AuditEntry, NewAuditEntry};
 pub use ban::{AtTheDoor, Ban, BannedBy};
+pub use caption::{CaptionContent, CaptionedMeeting, StoredCaption};
 pub use chat::{ChatChange, ChatMessage, NewChatMessage, REACTIONS_EACH_MAX, Reaction};
 pub use database::{Database, DatabaseConfig, Postgres, SQLITE_CONNECTIONS_MAX};
 pub use error::Error;

@@ -19,6 +19,16 @@ pub struct Page<T> {
     pub next: Option<Cursor>,
 }
 
+impl<T> Page<T> {
+    /// A list without anything in it.
+    pub fn empty() -> Self {
+        Self {
+            items: Vec::new(),
+            next: None,
+        }
+    }
+}
+
 /// A place in a list that is ordered by a time and then by an id; travels as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {

@@ -1,6 +1,9 @@
 //! What was said, by whom, and what is known to be missing.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use lectern_pipelines::{
     Gap, GapReason, Lecture, MediaTime, MeetingId, Participant, ParticipantIdentity, RoomName, Segment,
@@ -53,14 +56,35 @@ impl Database {
         records: impl IntoIterator<Item = (&'a MeetingId, &'a Record)>,
     ) -> Result<(), Error> {
         let records: Vec<_> = records.into_iter().collect();
+        let lines = lines_of(&records);
         transaction!(self, Write, "store what was said", |connection| {
+            let mut positions = HashMap::new();
+            for (meeting, count) in &lines {
+                // This row stays locked until we commit; the order in which meetings come keeps two of us apart.
+                let (last,) = rows!(
+                    (i64,),
+                    "insert into caption_position (meeting_id, last) values ($1, $2)
+                    on conflict (meeting_id) do update set last = caption_position.last + excluded.last
+                    returning last",
+                    *meeting,
+                    *count
+                )
+                .fetch_one(&mut *connection)
+                .await?;
+                positions.insert(*meeting, last - count);
+            }
+            let mut next_position = |meeting| {
+                let position = positions.entry(meeting).or_insert(0);
+                *position += 1;
+                *position
+            };
             for (meeting, record) in &records {
                 let meeting = meeting.as_str();
                 match record {
                     Record::Segment(segment) => sql!(
                         "insert into segment (meeting_id, id, track, identity, name, start_ms, end_ms, text, language,
-                            words, utterance)
-                        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict do nothing",
+                            words, utterance, position)
+                        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) on conflict do nothing",
                         meeting,
                         segment.id.as_str(),
                         segment.track.as_str(),
@@ -71,20 +95,23 @@ impl Database {
                         without_nul(&segment.text),
                         segment.language.as_deref().map(without_nul),
                         json_of(&segment.words),
-                        i64::from(segment.utterance)
+                        i64::from(segment.utterance),
+                        next_position(meeting)
                     ),
                     Record::Gap(gap) => sql!(
-                        "insert into gap (meeting_id, track, identity, name, start_ms, end_ms, reason)
-                        values ($1, $2, $3, $4, $5, $6, $7)
+                        "insert into gap (meeting_id, track, identity, name, start_ms, end_ms, reason, position)
+                        values ($1, $2, $3, $4, $5, $6, $7, $8)
                         on conflict (meeting_id, track, start_ms) do update
-                        set end_ms = excluded.end_ms, reason = excluded.reason where gap.end_ms < excluded.end_ms",
+                        set end_ms = excluded.end_ms, reason = excluded.reason, position = excluded.position
+                        where gap.end_ms < excluded.end_ms",
                         meeting,
                         gap.track.as_str(),
                         gap.speaker.identity.as_str(),
                         without_nul(&gap.speaker.name),
                         stored_millis(gap.start),
                         stored_millis(gap.end),
-                        gap.reason.as_str()
+                        gap.reason.as_str(),
+                        next_position(meeting)
                     ),
                     Record::Participant(participant) => sql!(
                         "insert into participant (meeting_id, identity, name, position)
@@ -145,6 +172,17 @@ impl Database {
     }
 }
 
+/// How many records of each meeting get a position.
+fn lines_of<'a>(records: &[(&'a MeetingId, &Record)]) -> BTreeMap<&'a str, i64> {
+    let mut lines = BTreeMap::new();
+    for (meeting, record) in records {
+        if matches!(record, Record::Segment(_) | Record::Gap(_)) {
+            *lines.entry(meeting.as_str()).or_insert(0) += 1;
+        }
+    }
+    lines
+}
+
 type HeadRow = (String, i64, Option<i64>);
 type ParticipantRow = (String, String);
 type SegmentRow = (
@@ -199,7 +237,7 @@ fn lecture_of(
     })
 }
 
-fn participant_of(identity: String, name: String) -> Option<Participant> {
+pub(crate) fn participant_of(identity: String, name: String) -> Option<Participant> {
     Some(Participant {
         identity: ParticipantIdentity::parse(identity).ok()?,
         name,
@@ -271,7 +309,7 @@ fn stored_millis(time: MediaTime) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn media_time(millis: i64) -> Option<MediaTime> {
+pub(crate) fn media_time(millis: i64) -> Option<MediaTime> {
     u64::try_from(millis).ok().map(MediaTime::from_millis)
 }
 

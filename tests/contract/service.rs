@@ -101,9 +101,12 @@ async fn meeting_is_held_through_the_service_alone() {
     let identity = admission["identity"].as_str().expect("an identity");
 
     let token = admission["token"].as_str().expect("a token");
+    let reading = guest.request(Method::GET, &format!("{path}/captions/stream"));
+    let reading = reading.send().await.expect("an answer");
     let jane = Client::with_token(&server, token, &repository(AUSTEN), 4);
     let lines = jane.finish();
     assert_captioned(&lines, identity);
+    assert_read_along(&guest, &path, &finals(&lines, "stream"), reading).await;
     host.ok(Method::POST, &format!("{path}/end"), Value::Null).await;
     assert_eq!(join("4711").await.0, 409);
 
@@ -140,6 +143,26 @@ async fn meeting_is_held_through_the_service_alone() {
     }
     host.ok(Method::DELETE, &path, Value::Null).await;
     assert_eq!(guest.call(Method::GET, &path, Value::Null).await.0, 404);
+}
+
+/// Who has no WebRTC reads what was shown as final in the room, no more and no less.
+async fn assert_read_along(guest: &Person, path: &str, shown: &[(String, String)], reading: Response) {
+    let first = told(reading, "captions.final").await;
+    let page = guest
+        .ok(Method::GET, &format!("{path}/captions"), Value::Null)
+        .await;
+    assert_eq!(page["items"][0], first);
+    let items = page["items"].as_array().expect("a list");
+    let read: Vec<_> = items
+        .iter()
+        .map(|item| (item["identity"].as_str(), item["text"].as_str()))
+        .collect();
+    let shown: Vec<_> = shown
+        .iter()
+        .map(|(identity, text)| (Some(identity.as_str()), Some(text.as_str())))
+        .collect();
+    assert_eq!(read, shown);
+    assert_eq!(page["meeting"]["live"], json!(true));
 }
 
 #[tokio::test(flavor = "multi_thread")]

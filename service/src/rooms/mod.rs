@@ -1,5 +1,6 @@
 //! Rooms: made, changed, opened and ended by who holds them.
 
+pub(crate) mod captions;
 pub(crate) mod chat;
 pub(crate) mod hands;
 mod inside;

@@ -161,6 +161,16 @@ const TABLE: &[(&str, &str, [u16; 6])] = &[
         "",
         [401, 403, 200, 403, 200, 403],
     ),
+    (
+        "GET /api/rooms/{roomId}/captions",
+        "",
+        [401, 403, 200, 403, 200, 403],
+    ),
+    (
+        "GET /api/rooms/{roomId}/captions/stream",
+        "",
+        [401, 403, 200, 403, 200, 403],
+    ),
     // Tokens. Who waits gets none.
     (
         "POST /api/livekit/token",

@@ -5,6 +5,7 @@
 mod accounts;
 mod aliases;
 mod authorisation;
+mod captions;
 mod chat;
 mod document;
 mod hands;

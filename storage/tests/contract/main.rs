@@ -54,6 +54,8 @@ macro_rules! database_contract {
             duration_covers_the_end_and_the_last_words
             list_pages_through_every_meeting_once
             summary_and_artifacts_are_replaced
+            captions_become_visible_in_their_order
+            captions_of_earlier_versions_are_numbered
             cancelled_call_leaves_nothing_behind
         );
         crate::contract!($open, rooms:

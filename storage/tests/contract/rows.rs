@@ -3,7 +3,10 @@
 use std::{collections::HashSet, time::Duration};
 
 use lectern_pipelines::{GapReason, MediaTime, MeetingId, Segment, Stage, UnixMillis};
-use lectern_storage::{Artifact, Cursor, Database, Lease, NewSummary, Origin, PAGE_ITEMS_MAX, object_key};
+use lectern_storage::{
+    Artifact, CaptionContent, Cursor, Database, Lease, NewSummary, Origin, PAGE_ITEMS_MAX, Record, Writer,
+    object_key,
+};
 use tokio::task::JoinSet;
 
 use crate::things::{Place, gap, person, room, segment, sid};
@@ -754,4 +757,69 @@ pub(crate) async fn cancelled_call_leaves_nothing_behind(place: &Place) {
     for number in 0..10 {
         place.meeting(&format!("after {number}"), 2).await;
     }
+}
+
+pub(crate) async fn captions_become_visible_in_their_order(place: &Place) {
+    let meetings = [place.meeting("one", 1).await, place.meeting("two", 1).await];
+    let mut workers = JoinSet::new();
+    for worker in 0..6 {
+        let (database, mut meetings) = (place.another().await, meetings.to_vec());
+        // In another order than its neighbour's.
+        meetings.rotate_left(worker % 2);
+        workers.spawn(async move {
+            let (writer, task) = Writer::start(database);
+            for number in 0..40 {
+                for meeting in &meetings {
+                    let said = segment(&format!("{worker}_{number}"), 1_000 - number, "said");
+                    let (meeting, _) = writer.meeting(meeting.clone());
+                    meeting.store(Record::Segment(said)).await.expect("taken");
+                }
+            }
+            drop(writer);
+            task.finish().await;
+        });
+    }
+    // Whoever follows misses nothing, however many write at once.
+    for meeting in &meetings {
+        let (mut seen, mut last) = (HashSet::new(), 0);
+        while seen.len() < 6 * 40 {
+            let page = place.database.captions_after(meeting, last, 50).await;
+            for caption in page.expect("readable").items {
+                assert!(caption.position > last);
+                last = caption.position;
+                let CaptionContent::Words { id, .. } = caption.content else {
+                    panic!("no gap was stored")
+                };
+                assert!(seen.insert(id), "told twice");
+            }
+        }
+    }
+    while let Some(ended) = workers.join_next().await {
+        ended.expect("no panic");
+    }
+}
+
+pub(crate) async fn captions_of_earlier_versions_are_numbered(place: &Place) {
+    let (database, meeting) = (&place.database, place.meeting("algebra", 1).await);
+    let said = [segment("b", 900, "last"), segment("a", 100, "first")];
+    database.store_segments(&meeting, &said).await.expect("stored");
+    let missing = gap(500, 600, GapReason::RecogniserAway);
+    database.store_gap(&meeting, &missing).await.expect("stored");
+    place
+        .meddle(
+            "drop index segment_by_position; drop index gap_by_position; drop table caption_position;
+            alter table segment drop column position; alter table gap drop column position;
+            delete from _sqlx_migrations where version = 9",
+        )
+        .await;
+    database.migrate().await.expect("tables");
+    let more = [segment("c", 200, "more")];
+    database.store_segments(&meeting, &more).await.expect("stored");
+    let page = database.captions_after(&meeting, 0, 10).await.expect("readable");
+    let told: Vec<_> = page
+        .items
+        .iter()
+        .map(|caption| (caption.position, caption.start.as_millis()))
+        .collect();
+    assert_eq!(told, [(1, 100), (2, 500), (3, 900), (4, 200)]);
 }
