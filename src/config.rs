@@ -104,6 +104,9 @@ pub(crate) struct StorageArgs {
     /// The object store, where it is not Amazon's.
     #[arg(long, env = "S3_ENDPOINT")]
     pub(crate) s3_endpoint: Option<String>,
+    /// Where browsers reach the object store for files that people share, if that is not S3_ENDPOINT.
+    #[arg(long, env = "S3_PUBLIC_ENDPOINT")]
+    pub(crate) s3_public_endpoint: Option<String>,
     /// The bucket's region.
     #[arg(long, env = "S3_REGION", default_value = "us-east-1")]
     pub(crate) s3_region: String,
@@ -351,6 +354,7 @@ impl StorageArgs {
         let s3 = given(&self.s3_bucket).map(|bucket| S3Config {
             bucket,
             endpoint: given(&self.s3_endpoint),
+            public_endpoint: given(&self.s3_public_endpoint),
             region: self.s3_region.clone(),
             access_key_id: problems.required(
                 "S3_ACCESS_KEY_ID",

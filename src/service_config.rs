@@ -4,7 +4,9 @@ use std::{fs, io::Write, net::IpAddr, os::unix::fs::OpenOptionsExt, path::Path, 
 
 use anyhow::Context;
 use lectern_agent::LiveKit;
-use lectern_service::{Lifetimes, Limit, Limits, OpenRooms, Registration, SECRET_BYTES_MIN, Settings};
+use lectern_service::{
+    Downloads, FileKind, Files, Lifetimes, Limit, Limits, OpenRooms, Registration, SECRET_BYTES_MIN, Settings,
+};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::{Problems, given};
@@ -63,6 +65,28 @@ pub(crate) struct ServiceArgs {
     /// Seconds that people wait in a lobby before they are sent away.
     #[arg(long, env = "LECTERN_LOBBY_SECONDS", default_value = "900")]
     pub(crate) lobby_seconds: String,
+    /// Megabytes (of a million bytes) that a file may have which somebody shares in a room.
+    #[arg(long, env = "LECTERN_FILE_MB_MAX", default_value = "50")]
+    pub(crate) file_mb_max: String,
+    /// Files that a room may have.
+    #[arg(long, env = "LECTERN_FILES_PER_ROOM_MAX", default_value = "100")]
+    pub(crate) files_per_room_max: String,
+    /// Kinds of files that people may share, separated by commas, each an ending (.pdf) or a media type
+    /// (application/pdf, image/*); every kind if none is named.
+    #[arg(long, env = "LECTERN_FILES_ALLOWED", value_delimiter = ',')]
+    pub(crate) files_allowed: Vec<String>,
+    /// Kinds of files that people may not share, allowed or not; `programs` stands for all that run when they are opened.
+    #[arg(
+        long,
+        env = "LECTERN_FILES_FORBIDDEN",
+        value_delimiter = ',',
+        default_value = "programs"
+    )]
+    pub(crate) files_forbidden: Vec<String>,
+    /// How shared files get to who fetches them where they are in S3: `redirect` sends browsers there, `through` sends
+    /// the bytes through the service.
+    #[arg(long, env = "LECTERN_FILE_DOWNLOADS", default_value = "redirect")]
+    pub(crate) file_downloads: String,
 }
 
 impl ServiceArgs {
@@ -110,6 +134,7 @@ impl ServiceArgs {
             trusted_proxies: self.trusted_proxies(problems),
             limits: self.limits(problems),
             lifetimes: self.lifetimes(problems),
+            files: self.files(problems),
         }
     }
 
@@ -207,6 +232,21 @@ impl ServiceArgs {
         }
     }
 
+    fn files(&self, problems: &mut Problems) -> Files {
+        let megabytes: u64 = problems.number("LECTERN_FILE_MB_MAX", &self.file_mb_max, 1, 10_000);
+        Files {
+            bytes_max: megabytes * 1_000_000,
+            per_room_max: problems.number("LECTERN_FILES_PER_ROOM_MAX", &self.files_per_room_max, 1, 100_000),
+            allowed: kinds("LECTERN_FILES_ALLOWED", &self.files_allowed, problems),
+            forbidden: kinds("LECTERN_FILES_FORBIDDEN", &self.files_forbidden, problems),
+            downloads: problems.one_of(
+                "LECTERN_FILE_DOWNLOADS",
+                &self.file_downloads,
+                &[("redirect", Downloads::Redirect), ("through", Downloads::Through)],
+            ),
+        }
+    }
+
     fn lifetimes(&self, problems: &mut Problems) -> Lifetimes {
         let mut seconds = |name, text, most| Duration::from_secs(problems.number(name, text, 10, most));
         Lifetimes {
@@ -229,6 +269,25 @@ impl ServiceArgs {
             ..Lifetimes::default()
         }
     }
+}
+
+/// Kinds of files; `programs` stands for many.
+fn kinds(name: &str, given: &[String], problems: &mut Problems) -> Vec<FileKind> {
+    let mut kinds = Vec::new();
+    for text in given
+        .iter()
+        .map(|text| text.trim())
+        .filter(|text| !text.is_empty())
+    {
+        match (text, FileKind::parse(text)) {
+            ("programs", _) => kinds.extend(FileKind::programs()),
+            (_, Some(kind)) => kinds.push(kind),
+            (_, None) => problems.add(format!(
+                "{name} has {text:?}; write an ending such as .pdf, or a media type such as image/*"
+            )),
+        }
+    }
+    kinds
 }
 
 const DAY_SECONDS: u64 = 86_400;
@@ -339,6 +398,9 @@ mod tests {
             "--rate-limit-max=0",
             "--lobby-seconds=1",
             "--livekit-public-url=https://live.example.org",
+            "--file-mb-max=0",
+            "--files-allowed=.pdf,pictures",
+            "--file-downloads=post",
         ])
         .expect_err("there are mistakes")
         .to_string();
@@ -353,6 +415,9 @@ mod tests {
             "RATE_LIMIT_MAX is",
             "LECTERN_LOBBY_SECONDS is",
             "LIVEKIT_PUBLIC_URL is",
+            "LECTERN_FILE_MB_MAX is",
+            "LECTERN_FILES_ALLOWED has \"pictures\"",
+            "LECTERN_FILE_DOWNLOADS is",
         ] {
             assert!(error.contains(part), "{part:?} is not in: {error}");
         }

@@ -15,6 +15,8 @@ mod support;
 mod tone;
 #[path = "contract/trust.rs"]
 mod trust;
+#[path = "contract/upload.rs"]
+mod upload;
 
 use std::{
     fs,

@@ -77,6 +77,18 @@ pub enum ErrorCode {
     MessageNotFound,
     /// The room has no chat.
     ChatOff,
+    /// There is no such file, or no more.
+    FileNotFound,
+    /// No files are shared in the room.
+    FilesOff,
+    /// The room has as many files as it may.
+    TooManyFiles,
+    /// The file is larger than files may be; the details say how large they may be.
+    FileTooLarge,
+    /// Files of this kind are not taken.
+    FileTypeRefused,
+    /// The file ends before the range that was asked for.
+    RangeNotSatisfiable,
     /// The path takes other methods.
     MethodNotAllowed,
     /// There is an account of that address.
@@ -121,6 +133,11 @@ impl ApiError {
     pub(crate) fn with_details(mut self, details: Value) -> Self {
         self.details = Some(details);
         self
+    }
+
+    /// What the log calls this request.
+    pub(crate) fn request_id(&self) -> Uuid {
+        self.request_id
     }
 
     /// A field of the request that is not what it has to be.
@@ -204,17 +221,22 @@ impl ErrorCode {
             | Self::PinWrong
             | Self::RoomLocked
             | Self::Banned
-            | Self::ChatOff => StatusCode::FORBIDDEN,
+            | Self::ChatOff
+            | Self::FilesOff => StatusCode::FORBIDDEN,
             Self::NotFound
             | Self::RoomNotFound
             | Self::EntryNotFound
             | Self::LectureNotFound
             | Self::NotInRoom
-            | Self::MessageNotFound => StatusCode::NOT_FOUND,
+            | Self::MessageNotFound
+            | Self::FileNotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::EmailTaken | Self::RoomEnded | Self::EntryDecided | Self::NotYet => StatusCode::CONFLICT,
-            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::EmailTaken | Self::RoomEnded | Self::EntryDecided | Self::NotYet | Self::TooManyFiles => {
+                StatusCode::CONFLICT
+            }
+            Self::BodyTooLarge | Self::FileTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::RangeNotSatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
+            Self::UnsupportedMediaType | Self::FileTypeRefused => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::ValidationFailed => StatusCode::UNPROCESSABLE_ENTITY,
             Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,

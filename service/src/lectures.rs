@@ -20,6 +20,7 @@ use crate::{
     body::{InPath, InQuery, Paging},
     caller::{Caller, Standing},
     error::ErrorBody,
+    rooms::files::SharedFileView,
     wire::{Items, timestamp},
 };
 
@@ -63,6 +64,8 @@ pub(crate) struct WholeLecture {
     summary: Value,
     /// What can be fetched.
     files: Vec<FileView>,
+    /// What people shared in its room while it lasted.
+    shared_files: Vec<SharedFileView>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -113,6 +116,7 @@ pub(crate) async fn show(
         gaps: take("gaps"),
         summary: take("summary"),
         files: files_of(&overview, &artifacts),
+        shared_files: service.files_of_lecture(&overview.room, &overview.id).await?,
         overview: LectureView::of(&overview),
     }))
 }

@@ -10,6 +10,8 @@ mod caller;
 mod caption_feed;
 mod error;
 mod feed;
+mod file_kind;
+mod file_name;
 mod health;
 mod lectures;
 mod limit;
@@ -17,12 +19,14 @@ mod livekit;
 mod operations;
 mod password;
 mod random;
+mod range;
 mod rooms;
 mod routes;
 mod session;
 mod settings;
 mod sse;
 mod tokens;
+mod upload;
 mod webhook;
 mod wire;
 
@@ -42,14 +46,17 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub use error::{ApiError, Error, ErrorCode};
+pub use file_kind::FileKind;
 pub use health::{Check, CheckFuture, Health};
 pub use random::secret as fresh_secret;
 pub use routes::{open_api, router};
-pub use settings::{Lifetimes, Limit, Limits, LiveKit, OpenRooms, Registration, SECRET_BYTES_MIN, Settings};
+pub use settings::{
+    Downloads, Files, Lifetimes, Limit, Limits, LiveKit, OpenRooms, Registration, SECRET_BYTES_MIN, Settings,
+};
 
 use crate::{
     caption_feed::CaptionFeeds, feed::Feeds, limit::Limiter, livekit::Server, password::Passwords,
-    session::Tokens,
+    session::Tokens, upload::Uploads,
 };
 
 /// What the service works with.
@@ -65,6 +72,7 @@ pub struct Service {
     limiter: Limiter,
     feeds: Feeds,
     caption_feeds: CaptionFeeds,
+    uploads: Uploads,
     /// Whoever knows it may make the first administrator.
     setup_token: SecretString,
     now: Box<dyn Fn() -> UnixMillis + Send + Sync>,
@@ -82,6 +90,7 @@ impl Service {
             limiter: Limiter::default(),
             feeds: Feeds::new(database.clone()),
             caption_feeds: CaptionFeeds::new(database.clone()),
+            uploads: Uploads::default(),
             setup_token: random::secret(),
             now: Box::new(system_time),
             closing: CancellationToken::new(),
@@ -164,6 +173,7 @@ async fn sweep(service: Arc<Service>) {
         // It says itself what went wrong, and is tried again.
         service.expire_waiting().await.ok();
         service.erase_pending().await.ok();
+        service.erase_objects().await.ok();
         service.keep_out_who_was_sent_out().await.ok();
     }
 }

@@ -94,6 +94,8 @@ fn api() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(rooms::chat::stream))
         .routes(routes!(rooms::captions::list))
         .routes(routes!(rooms::captions::stream))
+        .routes(routes!(rooms::files::list, rooms::files::share))
+        .routes(routes!(rooms::files::fetch, rooms::files::delete))
         .routes(routes!(tokens::room_token))
         .routes(routes!(tokens::room_token_v1))
         .routes(routes!(tokens::connection_info))

@@ -4,6 +4,8 @@ use std::{net::IpAddr, time::Duration};
 
 use secrecy::SecretString;
 
+use crate::FileKind;
+
 /// Everything that an operator may choose.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -23,6 +25,8 @@ pub struct Settings {
     pub limits: Limits,
     /// How long things last.
     pub lifetimes: Lifetimes,
+    /// Which files people may share.
+    pub files: Files,
 }
 
 /// A LiveKit server and our right to use it.
@@ -91,6 +95,30 @@ pub struct Lifetimes {
     pub lobby: Duration,
 }
 
+/// Which files people may share.
+#[derive(Debug, Clone)]
+pub struct Files {
+    /// The bytes that one may have.
+    pub bytes_max: u64,
+    /// How many a room may have.
+    pub per_room_max: u32,
+    /// The kinds that are taken; every kind if none is named.
+    pub allowed: Vec<FileKind>,
+    /// The kinds that are refused, allowed or not.
+    pub forbidden: Vec<FileKind>,
+    /// How they get to who fetches them.
+    pub downloads: Downloads,
+}
+
+/// How files get to who fetches them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Downloads {
+    /// By a link to the object store where it has links, through the service otherwise.
+    Redirect,
+    /// Through the service: for object stores that browsers can't reach.
+    Through,
+}
+
 /// A shorter secret can be guessed.
 pub const SECRET_BYTES_MIN: usize = 32;
 
@@ -104,6 +132,18 @@ impl Default for Limits {
             requests: per_minute(100),
             pin: per_minute(5),
             login: per_minute(10),
+        }
+    }
+}
+
+impl Default for Files {
+    fn default() -> Self {
+        Self {
+            bytes_max: 50_000_000,
+            per_room_max: 100,
+            allowed: Vec::new(),
+            forbidden: FileKind::programs(),
+            downloads: Downloads::Redirect,
         }
     }
 }

@@ -222,7 +222,7 @@ impl<D: sqlx::Database> Drop for Held<D> {
 
 /// A statement with its values. Never kept prepared: a pooler's next server wouldn't know it.
 macro_rules! sql {
-    ($text:literal $(, $value:expr)* $(,)?) => {
+    ($text:expr $(, $value:expr)* $(,)?) => {
         sqlx::query($text).persistent(false)$(.bind($value))*
     };
 }
@@ -377,6 +377,7 @@ fn migrations() -> Vec<Migration> {
         (2, "room", include_str!("../migrations/0002_room.sql")),
         (3, "people", include_str!("../migrations/0003_people.sql")),
         (4, "lecture", include_str!("../migrations/0004_lecture.sql")),
+        (5, "file", include_str!("../migrations/0005_file.sql")),
         (9, "caption", include_str!("../migrations/0009_caption.sql")),
     ]
     .into_iter()

@@ -6,11 +6,12 @@ use crate::{
     Database, Error, Objects,
     database::{rows, sql, transaction},
     error::stored_meeting_id,
+    file::delete_files_of_meeting,
     key::object_prefix,
 };
 
 impl Database {
-    /// Asks for a meeting to be erased: no list shows it from now on.
+    /// Asks for a meeting to be erased: no list shows it from now on, nor the files that were shared while it lasted.
     pub async fn ask_to_erase(&self, meeting: &MeetingId, now: UnixMillis) -> Result<(), Error> {
         transaction!(self, Write, "ask for a lecture to be erased", |connection| {
             sql!(
@@ -21,6 +22,7 @@ impl Database {
             )
             .execute(&mut *connection)
             .await?;
+            delete_files_of_meeting!(connection, meeting, now);
         })
     }
 
@@ -30,6 +32,14 @@ impl Database {
             sql!(
                 "insert into erasure (meeting_id, asked_at) select id, $2 from meeting where room = $1
                 on conflict do nothing",
+                room.as_str(),
+                now.0
+            )
+            .execute(&mut *connection)
+            .await?;
+            sql!(
+                "insert into object_erasure (object_key, erase_at) select object_key, $2 from room_file
+                where room_id = $1",
                 room.as_str(),
                 now.0
             )
@@ -74,6 +84,8 @@ impl Database {
             objects.delete(&key).await?;
         }
         transaction!(self, Write, "erase a lecture", |connection| {
+            // Of a meeting that went on after it was asked to be erased.
+            delete_files_of_meeting!(connection, meeting, now);
             sql!(
                 "delete from meeting where id = $1 and lease_holder = $2",
                 meeting.as_str(),

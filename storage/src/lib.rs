@@ -14,6 +14,7 @@ mod database;
 mod erasure;
 mod error;
 mod event;
+mod file;
 mod guest;
 mod hand;
 mod key;
@@ -35,12 +36,15 @@ pub use chat::{ChatChange, ChatMessage, NewChatMessage, REACTIONS_EACH_MAX, Reac
 pub use database::{Database, DatabaseConfig, Postgres, SQLITE_CONNECTIONS_MAX};
 pub use error::Error;
 pub use event::{Audience, EVENTS_READ_MAX, NewEvent, RoomEvent};
+pub use file::{NewFile, SharedFile, Sharing};
 pub use guest::{Decided, Decision, Guest, NewGuest};
 pub use hand::Hand;
 pub use key::{ObjectKey, object_key};
 pub use lease::{Lease, LiveMeeting, PendingMeeting};
 pub use meeting::{CONTINUES_WITHIN, MeetingOverview, OpenedMeeting, Origin};
-pub use objects::{Addressing, Bucket, Folder, Objects, ObjectsConfig, S3Config};
+pub use objects::{
+    Addressing, Bucket, Folder, LinkHeaders, ObjectReader, Objects, ObjectsConfig, S3Config, Upload,
+};
 pub use outcome::{Artifact, NewSummary};
 pub use page::{Cursor, PAGE_ITEMS_MAX, Page};
 pub use room::{Door, Room, RoomChange, RoomStatus};

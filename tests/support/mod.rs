@@ -172,6 +172,11 @@ impl Lectern {
         self.log.lock().expect("no holder panics").join("\n")
     }
 
+    /// What the system calls it.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether it still runs.
     pub(crate) fn is_alive(&mut self) -> bool {
         self.child.try_wait().expect("it is our child").is_none()

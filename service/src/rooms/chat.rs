@@ -205,8 +205,8 @@ pub(crate) async fn take_reaction_back(
 }
 
 /// What happens in the room, from now on or from `Last-Event-ID` on (server-sent events): `chat.message`,
-/// `chat.edited` and `chat.deleted` with the message as it is, `chat.reacted` and `chat.unreacted`, `hand.raised` and
-/// `hand.lowered`, `room.…`, and to a guest `you.…`. After `you.removed` and `room.host-passed` the stream ends: whether
+/// `chat.edited` and `chat.deleted` with the message as it is, `chat.reacted` and `chat.unreacted`, `file.shared` and
+/// `file.deleted`, `hand.raised` and `hand.lowered`, `room.…`, and to a guest `you.…`. After `you.removed` and `room.host-passed` the stream ends: whether
 /// somebody may listen is asked anew.
 #[utoipa::path(get, path = "/api/rooms/{roomId}/chat/stream", tag = "chat", params(("roomId" = String, Path)),
     responses((status = 200, content_type = "text/event-stream", body = String), (status = "4XX", body = ErrorBody)))]

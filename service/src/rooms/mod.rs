@@ -2,6 +2,7 @@
 
 pub(crate) mod captions;
 pub(crate) mod chat;
+pub(crate) mod files;
 pub(crate) mod hands;
 mod inside;
 pub(crate) mod join;

@@ -171,6 +171,26 @@ const TABLE: &[(&str, &str, [u16; 6])] = &[
         "",
         [401, 403, 200, 403, 200, 403],
     ),
+    (
+        "GET /api/rooms/{roomId}/files",
+        "",
+        [401, 403, 200, 403, 200, 403],
+    ),
+    (
+        "POST /api/rooms/{roomId}/files?name=a.json",
+        "{}",
+        [401, 403, 201, 403, 201, 403],
+    ),
+    (
+        "GET /api/rooms/{roomId}/files/{fileId}",
+        "",
+        [401, 403, 404, 403, 404, 403],
+    ),
+    (
+        "DELETE /api/rooms/{roomId}/files/{fileId}",
+        "",
+        [401, 403, 404, 403, 404, 403],
+    ),
     // Tokens. Who waits gets none.
     (
         "POST /api/livekit/token",

@@ -8,6 +8,7 @@ mod authorisation;
 mod captions;
 mod chat;
 mod document;
+mod files;
 mod hands;
 mod health;
 mod lectures;

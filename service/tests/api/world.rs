@@ -1,6 +1,7 @@
 //! A service of its own for each test, and people who call it.
 
 use std::{
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -10,9 +11,9 @@ use std::{
 
 use lectern_pipelines::UnixMillis;
 use lectern_service::{
-    Health, Lifetimes, Limit, Limits, LiveKit, OpenRooms, Registration, Service, Settings, serve,
+    Files, Health, Lifetimes, Limit, Limits, LiveKit, OpenRooms, Registration, Service, Settings, serve,
 };
-use lectern_storage::{Database, DatabaseConfig, Objects, ObjectsConfig};
+use lectern_storage::{Addressing, Database, DatabaseConfig, Objects, ObjectsConfig, S3Config};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -63,6 +64,30 @@ impl Place {
     }
 }
 
+/// Which object store.
+#[derive(Clone, Copy)]
+pub(crate) enum Store {
+    Folder,
+    S3,
+}
+
+impl Store {
+    fn config(self) -> Option<S3Config> {
+        match self {
+            Self::Folder => None,
+            Self::S3 => Some(S3Config {
+                endpoint: Some(required("S3_ENDPOINT")),
+                public_endpoint: None,
+                bucket: required("S3_BUCKET"),
+                region: required("S3_REGION"),
+                access_key_id: required("S3_ACCESS_KEY_ID"),
+                secret_access_key: required("S3_SECRET_ACCESS_KEY").into(),
+                addressing: Addressing::Path,
+            }),
+        }
+    }
+}
+
 async fn administer(admin_url: &str, statement: String) {
     use sqlx::Connection;
     let mut connection = sqlx::PgConnection::connect(admin_url)
@@ -96,6 +121,11 @@ impl World {
 
     /// A service on this database.
     pub(crate) async fn at(place: Place, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::on(place, Store::Folder, change).await
+    }
+
+    /// A service on this database and this object store.
+    pub(crate) async fn on(place: Place, store: Store, change: impl FnOnce(&mut Settings)) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let config = DatabaseConfig {
             url: place.url(),
@@ -111,7 +141,7 @@ impl World {
         let clock = Arc::clone(&ahead);
         let objects = Objects::open(&ObjectsConfig {
             folder: folder.path().join("objects"),
-            s3: None,
+            s3: store.config(),
         });
         let service = Service::new(settings, database.clone(), objects.clone())
             .with_clock(move || UnixMillis(real_time() + clock.load(Ordering::SeqCst)));
@@ -133,6 +163,16 @@ impl World {
             folder,
             place,
         }
+    }
+
+    /// What the service takes for the time.
+    pub(crate) fn now(&self) -> UnixMillis {
+        UnixMillis(real_time() + self.ahead.load(Ordering::SeqCst))
+    }
+
+    /// Where objects are, on a folder.
+    pub(crate) fn objects_folder(&self) -> PathBuf {
+        self.folder.path().join("objects")
     }
 
     /// Lets time pass, as far as the service knows.
@@ -263,6 +303,7 @@ pub(crate) fn settings() -> Settings {
             ..Limits::default()
         },
         lifetimes: Lifetimes::default(),
+        files: Files::default(),
     }
 }
 

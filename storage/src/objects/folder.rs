@@ -68,7 +68,7 @@ impl Folder {
         Ok(keys)
     }
 
-    async fn run<T: Send + 'static>(
+    pub(super) async fn run<T: Send + 'static>(
         &self,
         doing: &'static str,
         path: PathBuf,
@@ -82,7 +82,7 @@ impl Folder {
 }
 
 /// A file that is not there, or whose folder is not, is no error.
-fn if_there<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+pub(super) fn if_there<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(found) => Ok(Some(found)),
         Err(error)
@@ -119,7 +119,7 @@ fn write_through(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// As `create_dir_all`, but a new folder's name survives a crash too.
-fn create_folders(folder: &Path) -> io::Result<()> {
+pub(super) fn create_folders(folder: &Path) -> io::Result<()> {
     if folder.as_os_str().is_empty() || folder.is_dir() {
         return Ok(());
     }
@@ -136,7 +136,7 @@ fn create_folders(folder: &Path) -> io::Result<()> {
 }
 
 /// A rename is on disk once its folder is.
-fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     let folder = if folder.as_os_str().is_empty() {
         Path::new(".")
     } else {

@@ -1,16 +1,23 @@
 //! Files that are kept: in a folder, or in a bucket of an S3 server.
 
+mod draft;
 mod folder;
+mod parts;
+mod reader;
 mod s3;
+mod upload;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
 
+use self::{draft::Draft, parts::Parts};
 use crate::{Error, ObjectKey};
 
 pub use folder::Folder;
+pub use reader::{LinkHeaders, ObjectReader};
 pub use s3::Bucket;
+pub use upload::Upload;
 
 /// Where files are kept.
 #[derive(Debug, Clone)]
@@ -26,6 +33,8 @@ pub struct ObjectsConfig {
 pub struct S3Config {
     /// The server's URL; nothing for Amazon's own.
     pub endpoint: Option<String>,
+    /// Where browsers reach it, if that is somewhere else.
+    pub public_endpoint: Option<String>,
     /// The bucket, which exists.
     pub bucket: String,
     /// The region that requests are signed for.
@@ -75,6 +84,40 @@ impl Objects {
         }
     }
 
+    /// Begins an object that comes in pieces. Only one may be on its way to a key.
+    pub async fn begin(&self, key: &ObjectKey) -> Result<Upload, Error> {
+        Ok(match self {
+            Self::Folder(folder) => Upload::to_folder(Draft::begin(folder, key).await?),
+            Self::S3(bucket) => Upload::to_s3(Parts::begin(bucket, key)),
+        })
+    }
+
+    /// Reads `length` bytes (at least one) of an object from `start` on, if there is one, as they are asked for.
+    pub async fn read(
+        &self,
+        key: &ObjectKey,
+        start: u64,
+        length: u64,
+    ) -> Result<Option<ObjectReader>, Error> {
+        match self {
+            Self::Folder(folder) => folder.read(key, start, length).await,
+            Self::S3(bucket) => bucket.read(key, start, length).await,
+        }
+    }
+
+    /// A URL by which anybody may fetch an object for a while; nothing where the store has none.
+    pub async fn link(
+        &self,
+        key: &ObjectKey,
+        headers: LinkHeaders<'_>,
+        good_for: Duration,
+    ) -> Result<Option<String>, Error> {
+        match self {
+            Self::Folder(_) => Ok(None),
+            Self::S3(bucket) => bucket.link(key, headers, good_for).await.map(Some),
+        }
+    }
+
     /// An object's bytes, if there is one.
     pub async fn get(&self, key: &ObjectKey) -> Result<Option<Vec<u8>>, Error> {
         match self {
@@ -104,6 +147,14 @@ impl Objects {
         match self {
             Self::Folder(folder) => folder.delete(key).await,
             Self::S3(bucket) => bucket.delete(key).await,
+        }
+    }
+
+    /// Removes an object, and what there is of one that was begun and never finished.
+    pub async fn erase(&self, key: &ObjectKey) -> Result<(), Error> {
+        match self {
+            Self::Folder(folder) => folder.erase(key).await,
+            Self::S3(bucket) => bucket.erase(key).await,
         }
     }
 

@@ -19,8 +19,10 @@ use crate::{Error, ObjectKey};
 /// A bucket of an S3 server.
 #[derive(Debug, Clone)]
 pub struct Bucket {
-    client: Client,
-    name: String,
+    pub(super) client: Client,
+    /// Signs links for callers who reach the server elsewhere than we do.
+    pub(super) public: Client,
+    pub(super) name: String,
     server: String,
 }
 
@@ -48,12 +50,17 @@ impl Bucket {
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
         settings.set_endpoint_url(config.endpoint.clone());
+        let mut public = settings.clone();
+        if config.public_endpoint.is_some() {
+            public.set_endpoint_url(config.public_endpoint.clone());
+        }
         let server = config
             .endpoint
             .clone()
             .unwrap_or_else(|| format!("Amazon S3 in {}", config.region));
         Self {
             client: Client::from_conf(settings.build()),
+            public: Client::from_conf(public.build()),
             name: config.bucket.clone(),
             server,
         }
@@ -163,7 +170,7 @@ impl Bucket {
             .map_err(|error| self.failed("look at", self.place(key), error))
     }
 
-    fn failed<E>(&self, doing: &'static str, place: String, error: SdkError<E>) -> Error
+    pub(super) fn failed<E>(&self, doing: &'static str, place: String, error: SdkError<E>) -> Error
     where
         SdkError<E>: ProvideErrorMetadata,
         E: std::error::Error + 'static,

@@ -3,6 +3,7 @@
 //! `cargo test -p lectern-storage --test contract -- sqlite folder` needs nothing; the others need servers:
 //! `make test`, or `scripts/with-services cargo test -p lectern-storage`.
 
+mod files;
 mod folder;
 mod objects;
 mod postgres;
@@ -71,6 +72,13 @@ macro_rules! database_contract {
             erased_lecture_is_gone_with_its_files
             webhook_event_counts_once
         );
+        crate::contract!($open, files:
+            file_is_shared_listed_and_deleted
+            room_has_no_more_files_than_it_may
+            file_of_nothing_is_not_shared
+            erased_room_leaves_its_objects_to_be_erased
+            erased_lecture_takes_what_was_shared_meanwhile
+        );
         crate::contract!($open, writing:
             writer_answers_each_segment_once_it_is_stored
             writer_says_when_all_is_stored
@@ -92,6 +100,9 @@ macro_rules! objects_contract {
             keys_are_listed_by_prefix_in_order
             writers_at_once_leave_one_whole_object
             large_object_survives
+            pieces_make_one_object_once_they_are_all_there
+            parts_of_an_object_are_read
+            what_was_never_finished_is_erased
             check_leaves_nothing_behind
         );
     };

@@ -1,7 +1,7 @@
 //! What every object store has to do.
 
 use lectern_storage::{ObjectKey, Objects};
-use tokio::task::JoinSet;
+use tokio::{io::AsyncReadExt, task::JoinSet};
 
 /// An object store, and a prefix of its own for one test.
 pub(crate) struct Store {
@@ -125,14 +125,77 @@ pub(crate) async fn writers_at_once_leave_one_whole_object(store: &Store) {
 }
 
 pub(crate) async fn large_object_survives(store: &Store) {
-    let bytes: Vec<u8> = (0..12_000_000_u32)
-        .map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8)
-        .collect();
+    let bytes = noise(12_000_000);
     store.put("large", &bytes).await;
     assert!(
         store.get("large").await.expect("there") == bytes,
         "12 MB as they were"
     );
+}
+
+fn noise(length: u32) -> Vec<u8> {
+    (0..length)
+        .map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8)
+        .collect()
+}
+
+pub(crate) async fn pieces_make_one_object_once_they_are_all_there(store: &Store) {
+    const PART: u32 = 5 * 1024 * 1024;
+    for (length, piece) in [
+        (1, 1),
+        (PART, 1_000_000),
+        (PART + 1, PART as usize),
+        (2 * PART, 2 * PART as usize),
+        (12_000_000, 777_777),
+    ] {
+        let (key, bytes) = (store.key(&format!("pieces-of-{length}")), noise(length));
+        let mut upload = store.objects.begin(&key).await.expect("begun");
+        for piece in bytes.chunks(piece) {
+            upload.write(piece).await.expect("written");
+        }
+        assert!(!store.objects.exists(&key).await.expect("an answer"), "{length}");
+        assert_eq!(
+            store.objects.list(key.as_str()).await.expect("listed"),
+            [],
+            "{length}"
+        );
+        upload.finish().await.expect("finished");
+        let read = store.objects.get(&key).await.expect("readable");
+        assert!(read.as_ref() == Some(&bytes), "{length} bytes as they were");
+    }
+}
+
+pub(crate) async fn parts_of_an_object_are_read(store: &Store) {
+    store.put("ten", b"0123456789").await;
+    for (start, length, part) in [(0, 10, "0123456789"), (0, 1, "0"), (3, 4, "3456"), (9, 1, "9")] {
+        let reader = store.objects.read(&store.key("ten"), start, length).await;
+        let mut read = String::new();
+        let mut reader = reader.expect("readable").expect("there");
+        reader.read_to_string(&mut read).await.expect("whole");
+        assert_eq!(read, part);
+    }
+    let missing = store.objects.read(&store.key("nothing"), 0, 1).await;
+    assert!(missing.expect("an answer").is_none());
+}
+
+pub(crate) async fn what_was_never_finished_is_erased(store: &Store) {
+    let key = store.key("unfinished");
+    let mut upload = store.objects.begin(&key).await.expect("begun");
+    upload.write(&noise(12_000_000)).await.expect("written");
+    drop(upload);
+    store.put("unfinished-not", b"x").await;
+    for _ in 0..2 {
+        store.objects.erase(&key).await.expect("erased");
+    }
+    if let Some(folder) = &store.folder {
+        let folder = folder.path().join("not/there/yet").join(&store.prefix);
+        let left = std::fs::read_dir(folder).expect("a folder").count();
+        assert_eq!(left, 1, "the other one");
+    }
+    store.put("unfinished", b"x").await;
+    store.objects.erase(&key).await.expect("erased");
+    assert_eq!(store.get("unfinished").await, None);
+    assert_eq!(store.get("unfinished-not").await.as_deref(), Some(&b"x"[..]));
 }
 
 pub(crate) async fn check_leaves_nothing_behind(store: &Store) {

@@ -23,7 +23,7 @@ async fn account(database: &Database, email: &str) -> AccountId {
     made.expect("stored").expect("a new address").id
 }
 
-async fn made_room(database: &Database, id: &str) -> RoomName {
+pub(crate) async fn made_room(database: &Database, id: &str) -> RoomName {
     let owner = account(database, &format!("{id}@example.org")).await;
     let room = Room {
         id: room(id),
