@@ -36,9 +36,9 @@ bench: ## What the worker promises, measured (10 minutes and a release build); R
 	$(if $(filter-out media,$(or $(PARTS),worker)),LECTERN_SERVICES=livekit scripts/with-services cargo bench --locked --bench rooms -- \
 	  $(if $(ROOMS),--rooms "$(ROOMS)") $(if $(PARTS),--parts "$(filter-out media,$(PARTS))") $(if $(PEER),--peer))
 
-bench-service: ## What the web service promises, measured, on SQLite and Postgres (a minute and a release build)
+bench-service: ## What the web service promises, measured, on SQLite, Postgres and PgBouncer (3 minutes and a release build)
 	scripts/setup test
-	LECTERN_SERVICES="livekit postgres" scripts/with-services cargo bench --locked --bench service
+	LECTERN_SERVICES="livekit postgres pgbouncer" scripts/with-services cargo bench --locked --bench service
 
 endurance: ## What no test has time for: servers that freeze and die, and MINUTES=60 of people who come and go
 	scripts/setup test

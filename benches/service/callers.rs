@@ -1,8 +1,11 @@
 //! Those who call the service.
 
+use std::time::Instant;
+
 use anyhow::{Context as _, bail};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
+use tokio::sync::mpsc::UnboundedSender;
 
 /// Somebody who calls, and their proof.
 #[derive(Clone)]
@@ -83,6 +86,20 @@ impl Caller {
     /// A stream of events, opened.
     pub(crate) async fn stream(&self, path: &str) -> anyhow::Result<Response> {
         Ok(self.request(Method::GET, path).send().await?.error_for_status()?)
+    }
+}
+
+/// Reads a stream for as long as it lasts, and tells when each message came.
+pub(crate) async fn hear_messages(mut stream: Response, heard: UnboundedSender<Instant>) {
+    let mut text = String::new();
+    while let Ok(Some(chunk)) = stream.chunk().await {
+        text.push_str(&String::from_utf8_lossy(&chunk));
+        while let Some((event, rest)) = text.split_once("\n\n") {
+            if event.contains("event: chat.message") {
+                heard.send(Instant::now()).ok();
+            }
+            text = rest.to_owned();
+        }
     }
 }
 

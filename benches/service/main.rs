@@ -1,13 +1,14 @@
-//! `make bench-service`: what the web service promises, measured: tokens, a crowded lobby, many clients on few
-//! connections.
+//! `make bench-service`: what the web service promises, measured: tokens, a crowded lobby, a chat that many read, a room
+//! that is cleared, many clients on few connections.
 //!
 //! The real service runs as a process of its own, whose CPU the kernel tells; callers are in this one. Each round is made
-//! on SQLite and on Postgres. One run on a machine that does other things too says little about milliseconds and much
+//! on SQLite and on Postgres, that of many clients behind PgBouncer too. One run on a machine that does other things too says little about milliseconds and much
 //! about ratios.
 
 #![expect(clippy::print_stdout, reason = "printing figures is all it does")]
 
 mod callers;
+mod people;
 mod server;
 
 use std::time::{Duration, Instant};
@@ -17,10 +18,11 @@ use clap::Parser;
 use futures_util::{StreamExt, stream};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
+use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 
 use crate::{
-    callers::{Caller, admitted},
+    callers::{Caller, admitted, hear_messages},
+    people::Person,
     server::{Place, Server},
 };
 
@@ -36,6 +38,12 @@ struct Args {
     /// How many of them are let in, one by one.
     #[arg(long, default_value = "200")]
     admitted: usize,
+    /// Guests who read one room's chat.
+    #[arg(long, default_value = "200")]
+    listeners: usize,
+    /// People with microphones in a room that is cleared.
+    #[arg(long, default_value = "20")]
+    people: usize,
     /// Clients at once.
     #[arg(long, default_value = "500")]
     clients: usize,
@@ -52,10 +60,14 @@ async fn main() -> anyhow::Result<()> {
         let server = Server::start(place).await?;
         tokens(&server, &args).await?;
         lobby(&server, &args).await?;
+        chat(&server, &args).await?;
+        panic(&server, &args).await?;
         clients(&server, &args).await?;
         server.stop().await?;
     }
-    Ok(())
+    let server = Server::start(Place::PgBouncer).await?;
+    clients(&server, &args).await?;
+    server.stop().await
 }
 
 fn row(server: &Server, what: &str, figure: String, promise: &str) {
@@ -69,17 +81,68 @@ async fn tokens(server: &Server, args: &Args) -> anyhow::Result<()> {
     let key = admin.made("/api/keys", json!({ "name": "bench" })).await?;
     let caller = admin.with_key(text(&key["key"])?);
     let body = json!({ "userId": "7", "roomId": room["id"] });
-    let (began, cpu) = (Instant::now(), server.cpu()?);
-    let calls = stream::iter(0..args.tokens).map(|_| caller.call(Method::POST, "/api/token/viewer", &body));
-    let mut calls = calls.buffer_unordered(CALLS_AT_ONCE);
-    while let Some(answer) = calls.next().await {
-        answer?;
-    }
-    let (took, used) = (began.elapsed(), server.cpu()? - cpu);
-    let per = |time: Duration| format!("{:.0}", args.tokens as f64 / time.as_secs_f64());
-    row(server, "tokens per second of a core", per(used), "≥ 5000");
-    row(server, "tokens per second, by the clock", per(took), "");
+    let nothing = Cost::of(
+        server,
+        args,
+        &server.nobody(),
+        Method::GET,
+        "/health",
+        &Value::Null,
+    )
+    .await?;
+    row(
+        server,
+        "empty calls per second of a core",
+        nothing.per_second_of_a_core(),
+        "",
+    );
+    let token = Cost::of(server, args, &caller, Method::POST, "/api/token/viewer", &body).await?;
+    row(
+        server,
+        "tokens per second of a core",
+        token.per_second_of_a_core(),
+        "≥ 5000",
+    );
+    row(server, "tokens per second, by the clock", token.per_second(), "");
     Ok(())
+}
+
+/// What many calls of one kind took.
+struct Cost {
+    calls: usize,
+    took: Duration,
+    used: Duration,
+}
+
+impl Cost {
+    async fn of(
+        server: &Server,
+        args: &Args,
+        caller: &Caller,
+        method: Method,
+        path: &str,
+        body: &Value,
+    ) -> anyhow::Result<Self> {
+        let (began, cpu) = (Instant::now(), server.cpu()?);
+        let calls = stream::iter(0..args.tokens).map(|_| caller.call(method.clone(), path, body));
+        let mut calls = calls.buffer_unordered(CALLS_AT_ONCE);
+        while let Some(answer) = calls.next().await {
+            answer?;
+        }
+        Ok(Self {
+            calls: args.tokens,
+            took: began.elapsed(),
+            used: server.cpu()? - cpu,
+        })
+    }
+
+    fn per_second(&self) -> String {
+        format!("{:.0}", self.calls as f64 / self.took.as_secs_f64())
+    }
+
+    fn per_second_of_a_core(&self) -> String {
+        format!("{:.0}", self.calls as f64 / self.used.as_secs_f64())
+    }
 }
 
 /// From a host's click to a guest's token, while many wait.
@@ -133,6 +196,76 @@ async fn lobby(server: &Server, args: &Args) -> anyhow::Result<()> {
         args.waiting - args.admitted.min(args.waiting)
     );
     row(server, &what, millis(began.elapsed()), "");
+    Ok(())
+}
+
+/// From a message on its way to us until each of many listeners has it.
+async fn chat(server: &Server, args: &Args) -> anyhow::Result<()> {
+    let admin = server.admin().await?;
+    let room = admin.made("/api/rooms", json!({ "title": "Chat" })).await?;
+    let path = format!("/api/rooms/{}", text(&room["id"])?);
+    let nobody = server.nobody();
+    let (heard, mut hearing) = mpsc::unbounded_channel();
+    for number in 0..args.listeners {
+        let body =
+            json!({ "name": format!("Guest {number}"), "sessionFingerprint": format!("listener-{number}") });
+        let joined = nobody.made(&format!("{path}/join"), body).await?;
+        let guest = nobody.with_token(text(&joined["guestToken"])?);
+        let stream = guest.stream(&format!("{path}/chat/stream")).await?;
+        tokio::spawn(hear_messages(stream, heard.clone()));
+    }
+    let mut times = Vec::new();
+    for number in 0..MESSAGES {
+        let body = json!({ "text": format!("message {number}") });
+        let began = Instant::now();
+        admin.made(&format!("{path}/chat"), body).await?;
+        for _ in 0..args.listeners {
+            let at = timeout(PATIENCE, hearing.recv())
+                .await
+                .context("a message got lost")?;
+            times.push(at.context("a listener")?.duration_since(began));
+        }
+    }
+    let what = format!("chat → each of {} listeners, p50", args.listeners);
+    row(server, &what, millis(quantile(&mut times, 0.5)), "");
+    row(
+        server,
+        "chat → each listener, p99",
+        millis(quantile(&mut times, 0.99)),
+        "≤ 100 ms",
+    );
+    Ok(())
+}
+
+/// From a host's alarm until everybody was sent out of a room of the real LiveKit server.
+async fn panic(server: &Server, args: &Args) -> anyhow::Result<()> {
+    let admin = server.admin().await?;
+    let room = admin.made("/api/rooms", json!({ "title": "Panic" })).await?;
+    let path = format!("/api/rooms/{}", text(&room["id"])?);
+    let mut people = JoinSet::new();
+    for number in 0..args.people {
+        let body =
+            json!({ "name": format!("Guest {number}"), "sessionFingerprint": format!("speaker-{number}") });
+        let joined = server.nobody().made(&format!("{path}/join"), body).await?;
+        let person = Person::enter(text(&joined["token"])?).await?;
+        people.spawn(person.until_sent_out());
+    }
+    let began = Instant::now();
+    admin
+        .made(&format!("{path}/moderate"), json!({ "action": "panic" }))
+        .await?;
+    let answered = began.elapsed();
+    while let Some(sent_out) = people.join_next().await {
+        sent_out.context("a person broke down")??;
+    }
+    let what = format!("panic with {} people, answered", args.people);
+    row(server, &what, millis(answered), "");
+    row(
+        server,
+        "panic, until the last is out",
+        millis(began.elapsed()),
+        "",
+    );
     Ok(())
 }
 
@@ -192,5 +325,8 @@ fn millis(time: Duration) -> String {
     format!("{:.1} ms", time.as_secs_f64() * 1_000.0)
 }
 
+const MESSAGES: usize = 50;
+/// More than anything takes.
+const PATIENCE: Duration = Duration::from_secs(30);
 const CALLS_AT_ONCE: usize = 32;
 const CALLS_OF_A_CLIENT: usize = 20;

@@ -17,6 +17,8 @@ use crate::callers::Caller;
 pub(crate) enum Place {
     Sqlite,
     Postgres,
+    /// Postgres behind a pooler that gives its connections out for a transaction at a time.
+    PgBouncer,
 }
 
 impl Place {
@@ -24,6 +26,18 @@ impl Place {
         match self {
             Self::Sqlite => "SQLite",
             Self::Postgres => "Postgres",
+            Self::PgBouncer => "PgBouncer",
+        }
+    }
+}
+
+impl Place {
+    /// How many connections the service has: as many as the promise names, or to a pooler, which has that many itself,
+    /// one for each client.
+    fn connections(self) -> u32 {
+        match self {
+            Self::Sqlite | Self::Postgres => CONNECTIONS,
+            Self::PgBouncer => POOLED_CONNECTIONS,
         }
     }
 }
@@ -46,15 +60,20 @@ impl Server {
             .env("LECTERN_DATA", folder.path())
             .env("PORT", port.to_string())
             .env("RATE_LIMIT_MAX", "1000000")
-            .env("DATABASE_MAX_CONNECTIONS", CONNECTIONS.to_string())
+            .env("DATABASE_MAX_CONNECTIONS", place.connections().to_string())
             .env("LECTERN_ADMIN_EMAIL", EMAIL)
             .env("LECTERN_ADMIN_PASSWORD", PASSWORD)
             .stderr(Stdio::null())
             .kill_on_drop(true);
-        if place == Place::Postgres {
-            let url = std::env::var("TEST_DATABASE_URL")
-                .context("TEST_DATABASE_URL is not set: run `make bench-service`")?;
-            command.env("DATABASE_URL", url);
+        match place {
+            Place::Sqlite => {}
+            Place::Postgres => {
+                command.env("DATABASE_URL", given("TEST_DATABASE_URL")?);
+            }
+            Place::PgBouncer => {
+                command.env("DATABASE_URL", given("TEST_POOLER_URL")?);
+                command.env("DATABASE_DIRECT_URL", given("TEST_DATABASE_URL")?);
+            }
         }
         let child = command.spawn().context("the service does not start")?;
         let mut server = Self {
@@ -115,8 +134,13 @@ impl Server {
     }
 }
 
-/// What the promise names.
+fn given(name: &str) -> anyhow::Result<String> {
+    std::env::var(name).with_context(|| format!("{name} is not set: run `make bench-service`"))
+}
+
+/// What the promise names; `scripts/services` gives PgBouncer as many.
 pub(crate) const CONNECTIONS: u32 = 25;
+const POOLED_CONNECTIONS: u32 = 500;
 /// Linux counts a process's time in hundredths of a second.
 const MILLIS_PER_TICK: u64 = 10;
 const EMAIL: &str = "bench@example.org";
