@@ -5,7 +5,8 @@ use std::{fs, io::Write, net::IpAddr, os::unix::fs::OpenOptionsExt, path::Path, 
 use anyhow::Context;
 use lectern_agent::LiveKit;
 use lectern_service::{
-    Downloads, FileKind, Files, Lifetimes, Limit, Limits, OpenRooms, Registration, SECRET_BYTES_MIN, Settings,
+    Downloads, FileKind, Files, Gate, Lifetimes, Limit, Limits, Network, OpenRooms, RedisServer,
+    Registration, SECRET_BYTES_MIN, Settings,
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -33,6 +34,17 @@ pub(crate) struct ServiceArgs {
     /// Addresses of proxies whose X-Forwarded-For is believed, separated by commas.
     #[arg(long, env = "TRUSTED_PROXIES", value_delimiter = ',')]
     pub(crate) trusted_proxies: Vec<String>,
+    /// Where several services share limits and news: redis://…, or rediss://… for TLS. Without it each counts for itself.
+    #[arg(long, env = "REDIS_URL", hide_env_values = true)]
+    pub(crate) redis_url: Option<SecretString>,
+    /// Keeps an instance to those who have this key, of at least 16 bytes: in the header x-dev-access-key, or once in a
+    /// browser as ?dev_access_key=KEY. Health and LiveKit's signed webhook stay open.
+    #[arg(long, env = "DEV_ACCESS_KEY", hide_env_values = true)]
+    pub(crate) dev_access_key: Option<SecretString>,
+    /// Keeps an instance to those who call from these addresses or networks (10.0.0.0/8), separated by commas. Who has
+    /// the DEV_ACCESS_KEY may call from elsewhere too.
+    #[arg(long, env = "ALLOWED_IPS", value_delimiter = ',')]
+    pub(crate) allowed_ips: Vec<String>,
     /// Whether anybody may register: `open` or `closed`.
     #[arg(long, env = "LECTERN_REGISTRATION", default_value = "open")]
     pub(crate) registration: String,
@@ -132,6 +144,8 @@ impl ServiceArgs {
             open_rooms: self.open_rooms(problems),
             web_origins: self.web_origins(problems),
             trusted_proxies: self.trusted_proxies(problems),
+            gate: self.gate(problems),
+            redis: self.redis(problems),
             limits: self.limits(problems),
             lifetimes: self.lifetimes(problems),
             files: self.files(problems),
@@ -216,6 +230,34 @@ impl ServiceArgs {
             .collect()
     }
 
+    fn gate(&self, problems: &mut Problems) -> Gate {
+        let key = given(&self.dev_access_key);
+        let length = key
+            .as_ref()
+            .map_or(ACCESS_KEY_BYTES_MIN, |key| key.expose_secret().len());
+        if length < ACCESS_KEY_BYTES_MIN {
+            problems.add(format!(
+                "DEV_ACCESS_KEY has {length} bytes; it needs at least {ACCESS_KEY_BYTES_MIN}: openssl rand -hex 16"
+            ));
+        }
+        let networks = self.allowed_ips.iter().map(|text| text.trim());
+        let networks = networks.filter(|text| !text.is_empty()).filter_map(|text| {
+            let parsed = text.parse::<Network>();
+            let parsed =
+                parsed.inspect_err(|error| problems.add(format!("ALLOWED_IPS has {text:?}: {error}")));
+            parsed.ok()
+        });
+        Gate {
+            networks: networks.collect(),
+            key,
+        }
+    }
+
+    fn redis(&self, problems: &mut Problems) -> Option<RedisServer> {
+        let server = RedisServer::parse(&given(&self.redis_url)?);
+        server.inspect_err(|error| problems.add(error.to_string())).ok()
+    }
+
     fn limits(&self, problems: &mut Problems) -> Limits {
         let window = problems.number(
             "RATE_LIMIT_WINDOW_SECONDS",
@@ -290,6 +332,8 @@ fn kinds(name: &str, given: &[String], problems: &mut Problems) -> Vec<FileKind>
     kinds
 }
 
+/// A shorter key can be guessed.
+const ACCESS_KEY_BYTES_MIN: usize = 16;
 const DAY_SECONDS: u64 = 86_400;
 
 /// The secret that was given, or the one that is kept in the data folder, where it is made if it is missing. Readable by
@@ -397,6 +441,9 @@ mod tests {
             "--admin-email=a@example.org",
             "--rate-limit-max=0",
             "--lobby-seconds=1",
+            "--redis-url=http://user:hunter2@host",
+            "--dev-access-key=short",
+            "--allowed-ips=10.0.0.0/8,office",
             "--livekit-public-url=https://live.example.org",
             "--file-mb-max=0",
             "--files-allowed=.pdf,pictures",
@@ -418,9 +465,13 @@ mod tests {
             "LECTERN_FILE_MB_MAX is",
             "LECTERN_FILES_ALLOWED has \"pictures\"",
             "LECTERN_FILE_DOWNLOADS is",
+            "REDIS_URL is no URL",
+            "DEV_ACCESS_KEY has 5 bytes",
+            "ALLOWED_IPS has \"office\"",
         ] {
             assert!(error.contains(part), "{part:?} is not in: {error}");
         }
+        assert!(!error.contains("hunter2"), "{error}");
     }
 
     #[test]

@@ -102,7 +102,7 @@ pub(crate) async fn register(
             ApiError::new(ErrorCode::RegistrationClosed, message)
         })?;
     }
-    service.count_attempt(&caller, &wanted.email)?;
+    service.count_attempt(&caller, &wanted.email).await?;
     let account = service.make_account(wanted, AccountRole::Host).await?;
     service.logged_in(account, StatusCode::CREATED).await
 }
@@ -116,7 +116,7 @@ pub(crate) async fn set_up(
     caller: Caller,
     Body(wanted): Body<SetUp>,
 ) -> Result<Response, ApiError> {
-    service.count_attempt(&caller, &wanted.account.email)?;
+    service.count_attempt(&caller, &wanted.account.email).await?;
     let given = wanted.token.as_bytes();
     let expected = service.setup_token.expose_secret().as_bytes();
     if !bool::from(expected.ct_eq(given)) || service.database.has_administrator().await? {
@@ -136,7 +136,7 @@ pub(crate) async fn log_in(
     caller: Caller,
     Body(given): Body<LogIn>,
 ) -> Result<Response, ApiError> {
-    service.count_attempt(&caller, &given.email)?;
+    service.count_attempt(&caller, &given.email).await?;
     let email = given.email.trim().to_lowercase();
     let found = match email.contains('\0') {
         true => None,
@@ -183,7 +183,7 @@ pub(crate) async fn change_password(
     Body(given): Body<ChangePassword>,
 ) -> Result<Response, ApiError> {
     let account = caller.account()?.clone();
-    service.count_attempt(&caller, &account.email)?;
+    service.count_attempt(&caller, &account.email).await?;
     let stored = service.database.account_by_email(&account.email).await?;
     let hash = stored.and_then(|(_, hash)| hash);
     if !service.passwords.verify(given.current_password, hash).await? {
@@ -303,13 +303,14 @@ impl Service {
     }
 
     /// One more try at an account, from an address.
-    fn count_attempt(&self, caller: &Caller, email: &str) -> Result<(), ApiError> {
+    async fn count_attempt(&self, caller: &Caller, email: &str) -> Result<(), ApiError> {
         let keys = [
             format!("login from {}", caller.address),
             format!("login to {}", email.trim().to_lowercase()),
         ];
         self.limiter
             .take(&keys, self.settings.limits.login, self.now())
+            .await
             .map_err(ApiError::rate_limited)
     }
 

@@ -59,7 +59,7 @@ impl FromRequestParts<Arc<Service>> for Caller {
         };
         let identified = caller.identify(service, parts).await;
         // Wrong proofs count too, against where they come from.
-        caller.within_limits(service)?;
+        caller.within_limits(service).await?;
         identified.map(|()| caller)
     }
 }
@@ -101,9 +101,8 @@ impl Caller {
             return self.take_token(service, token).await;
         }
         if let Some(key) = parts.headers.get("x-api-key") {
-            let key = key.to_str().unwrap_or_default();
-            let found = service.database.api_key_by_hash(&hash_of_key(key)).await?;
             let refused = || ApiError::unauthenticated("this x-api-key is unknown or was revoked");
+            let found = service.key_known_by(key.to_str().unwrap_or_default()).await?;
             self.key = Some(found.ok_or_else(refused)?);
             return Ok(());
         }
@@ -111,7 +110,7 @@ impl Caller {
     }
 
     /// Counts by person, so that a class behind one address is many callers. Servers call for many people.
-    fn within_limits(&self, service: &Service) -> Result<(), ApiError> {
+    async fn within_limits(&self, service: &Service) -> Result<(), ApiError> {
         let key = match (&self.login, &self.pass, &self.key) {
             (Some(login), ..) => format!("requests of {}", login.account.id),
             (None, Some(pass), _) => format!("requests of {}", pass.guest),
@@ -121,6 +120,7 @@ impl Caller {
         service
             .limiter
             .take(&[key], service.settings.limits.requests, service.now())
+            .await
             .map_err(ApiError::rate_limited)
     }
 
@@ -161,6 +161,20 @@ impl Caller {
 }
 
 impl Service {
+    /// The key, unless it is unknown or was revoked: here at once, elsewhere [`RECENT`](crate::recent::RECENT) ago.
+    async fn key_known_by(&self, key: &str) -> Result<Option<ApiKey>, ApiError> {
+        let (hash, now) = (hash_of_key(key), self.now());
+        let asked = match self.recent_keys.find(&hash, now) {
+            Ok(key) => return Ok(Some(key)),
+            Err(asked) => asked,
+        };
+        let found = self.database.api_key_by_hash(&hash).await?;
+        if let Some(key) = &found {
+            self.recent_keys.keep(asked, hash, key.clone(), now);
+        }
+        Ok(found)
+    }
+
     async fn login_of(&self, session: String) -> Result<Option<Login>, ApiError> {
         let account = self.database.account_of_session(&session, self.now()).await?;
         Ok(account.map(|account| Login { account, session }))
@@ -217,10 +231,13 @@ pub(crate) const GUEST_COOKIE: &str = "lectern_guest";
 /// What is stored of a key. Who reads the database can't call by it, and a look-up by it tells nobody by a clock how
 /// much of a key is right.
 pub(crate) fn hash_of_key(key: &str) -> String {
-    Sha256::digest(key.as_bytes())
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let mut hash = String::with_capacity(64);
+    for byte in Sha256::digest(key.as_bytes()) {
+        for digit in [byte >> 4, byte & 0xf] {
+            hash.push(char::from_digit(digit.into(), 16).expect("four bits are one digit"));
+        }
+    }
+    hash
 }
 
 fn bearer(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
@@ -234,13 +251,18 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
     }
 }
 
-fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+pub(crate) fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
     headers
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|text| text.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
+}
+
+/// Whether a browser asks what a page of another origin may ask.
+pub(crate) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
+    *method == Method::OPTIONS && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 fn is_safe(method: &Method) -> bool {
@@ -261,18 +283,19 @@ fn is_our_page(headers: &HeaderMap, service: &Service) -> bool {
     own || service.settings.web_origins.iter().any(|known| known == origin)
 }
 
-/// Where a caller is: the socket's other end, or, if that is a proxy that is believed, who called it.
+/// Where a caller is, as a text.
 fn address_of(parts: &Parts, service: &Service) -> String {
-    let peer = parts
-        .extensions
-        .get::<ConnectInfo<SocketAddr>>()
-        .map(|ConnectInfo(address)| address.ip().to_canonical());
-    let Some(peer) = peer else {
-        return "in process".to_owned();
-    };
+    client_of(parts, service).map_or_else(|| "in process".to_owned(), |address| address.to_string())
+}
+
+/// Where a caller is: the socket's other end, or, if that is a proxy that is believed, who called it. Nothing without a
+/// socket.
+pub(crate) fn client_of(parts: &Parts, service: &Service) -> Option<IpAddr> {
+    let ConnectInfo(peer) = parts.extensions.get::<ConnectInfo<SocketAddr>>()?;
+    let peer = peer.ip().to_canonical();
     let is_trusted = |address: &IpAddr| service.settings.trusted_proxies.contains(address);
     if !is_trusted(&peer) {
-        return peer.to_string();
+        return Some(peer);
     }
     // The last that no proxy of ours added itself: what comes before may be anybody's invention.
     let forwarded = parts.headers.get_all("x-forwarded-for");
@@ -282,5 +305,5 @@ fn address_of(parts: &Parts, service: &Service) -> String {
         .flat_map(|text| text.split(','))
         .filter_map(|text| text.trim().parse::<IpAddr>().ok())
         .rfind(|address| !is_trusted(address));
-    client.unwrap_or(peer).to_string()
+    Some(client.unwrap_or(peer))
 }

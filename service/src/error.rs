@@ -18,6 +18,9 @@ pub enum Error {
     /// The listener failed.
     #[error("serving HTTP: {0}")]
     Serve(#[source] io::Error),
+    /// The URL of Redis is none.
+    #[error("REDIS_URL is no URL of a Redis server; write redis://HOST:6379, or rediss:// for TLS")]
+    RedisUrl,
     /// The first administrator can't be made.
     #[error("can't make the first administrator: {0}")]
     FirstAdministrator(String),
@@ -49,6 +52,8 @@ pub enum ErrorCode {
     LoginFailed,
     /// The caller may not do this.
     Forbidden,
+    /// This instance is not open to everybody yet.
+    AccessKeyRequired,
     /// A page of another site made this request.
     OriginRefused,
     /// Nobody can register here; an administrator makes accounts.
@@ -215,6 +220,7 @@ impl ErrorCode {
             Self::BadRequest => StatusCode::BAD_REQUEST,
             Self::Unauthenticated | Self::LoginFailed => StatusCode::UNAUTHORIZED,
             Self::Forbidden
+            | Self::AccessKeyRequired
             | Self::OriginRefused
             | Self::RegistrationClosed
             | Self::PinRequired

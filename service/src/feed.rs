@@ -17,10 +17,15 @@ use tokio::{
     time::timeout,
 };
 
+use crate::replicas::Replicas;
+
 /// The feeds of this process.
 #[derive(Clone)]
 pub(crate) struct Feeds {
     database: Database,
+    replicas: Option<Arc<Replicas>>,
+    /// How long an event may be late that no announcement told of.
+    pub(crate) look_every: Duration,
     rooms: Arc<Mutex<HashMap<RoomName, Arc<Feed>>>>,
 }
 
@@ -32,15 +37,32 @@ struct Feed {
 }
 
 impl Feeds {
-    pub(crate) fn new(database: Database) -> Self {
+    pub(crate) fn new(database: Database, replicas: Option<Arc<Replicas>>) -> Self {
         Self {
             database,
+            replicas,
+            look_every: LOOK_EVERY,
             rooms: Arc::default(),
         }
     }
 
-    /// Says that something was added to a room's history.
+    /// Says that something was added to a room's history, to other processes too.
     pub(crate) fn announce(&self, room: &RoomName) {
+        self.wake(room);
+        if let Some(replicas) = &self.replicas {
+            replicas.tell(room);
+        }
+    }
+
+    /// Makes who listens to every room look now.
+    pub(crate) fn wake_all(&self) {
+        for feed in self.locked().values() {
+            feed.news.notify_one();
+        }
+    }
+
+    /// Makes who listens to a room look now.
+    pub(crate) fn wake(&self, room: &RoomName) {
         if let Some(feed) = self.locked().get(room) {
             feed.news.notify_one();
         }
@@ -93,7 +115,7 @@ impl Feeds {
                         return;
                     }
                     // Another process may have added something, or an announcement was lost.
-                    timeout(LOOK_EVERY, feed.news.notified()).await.ok();
+                    timeout(self.look_every, feed.news.notified()).await.ok();
                 }
                 Ok(events) => {
                     for event in events {
@@ -103,7 +125,7 @@ impl Feeds {
                 }
                 Err(error) => {
                     tracing::warn!("a room's events can't be read: {error}");
-                    tokio::time::sleep(LOOK_EVERY).await;
+                    tokio::time::sleep(self.look_every.min(LOOK_EVERY)).await;
                 }
             }
         }
@@ -192,7 +214,7 @@ impl Listener {
     }
 }
 
-/// How long an event may be late that no announcement told of.
+/// See [`Feeds::look_every`].
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How many events a listener may be behind before it has to read them itself.
 const EVENTS_AHEAD_MAX: usize = 64;
@@ -262,7 +284,7 @@ mod tests {
     async fn listeners_hear_all_in_order_whenever_they_come() {
         let folder = tempfile::tempdir().expect("a folder");
         let (database, room) = room_in(&folder).await;
-        let feeds = Feeds::new(database.clone());
+        let feeds = Feeds::new(database.clone(), None);
         let mut from_the_start = feeds.listen(room.clone(), vec![Audience::All], 0);
         let writer = {
             let (feeds, database, room) = (feeds.clone(), database.clone(), room.clone());
@@ -295,7 +317,7 @@ mod tests {
     async fn event_of_another_process_is_heard_without_an_announcement() {
         let folder = tempfile::tempdir().expect("a folder");
         let (database, room) = room_in(&folder).await;
-        let feeds = Feeds::new(database.clone());
+        let feeds = Feeds::new(database.clone(), None);
         let mut listener = feeds.listen(room.clone(), vec![Audience::Hosts], 0);
         let written = async {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -313,7 +335,7 @@ mod tests {
     async fn feed_ends_with_its_last_listener() {
         let folder = tempfile::tempdir().expect("a folder");
         let (database, room) = room_in(&folder).await;
-        let feeds = Feeds::new(database.clone());
+        let feeds = Feeds::new(database.clone(), None);
         let mut listener = feeds.listen(room.clone(), vec![Audience::All], 0);
         database
             .append_events(&room, &[event(Audience::All, 1)], UnixMillis(2))

@@ -68,10 +68,20 @@ impl fmt::Debug for Health {
 /// The answer of a [`Check`]: nothing, or why something is not right.
 pub type CheckFuture = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
-/// Something that must be right for us to do our work.
+/// Something that should be right for us to do our work.
 pub struct Check {
     name: &'static str,
+    need: Need,
     ask: Box<dyn Fn() -> CheckFuture + Send + Sync>,
+}
+
+/// What it means if something is not right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Need {
+    /// We can't do our work.
+    Required,
+    /// We do it, and not as well.
+    Helpful,
 }
 
 impl Check {
@@ -82,7 +92,16 @@ impl Check {
     {
         Self {
             name,
+            need: Need::Required,
             ask: Box::new(move || Box::pin(ask())),
+        }
+    }
+
+    /// The same, of something that we can do without: it is reported, and we are ready all the same.
+    pub fn helpful(self) -> Self {
+        Self {
+            need: Need::Helpful,
+            ..self
         }
     }
 
@@ -120,6 +139,7 @@ impl Check {
         };
         Outcome {
             name: self.name,
+            need: self.need,
             ok: reason.is_none(),
             reason,
         }
@@ -138,6 +158,8 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Serialize)]
 struct Outcome {
     name: &'static str,
+    #[serde(skip)]
+    need: Need,
     ok: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
@@ -158,6 +180,7 @@ async fn ready(State(reported): State<Arc<Health>>) -> Response {
     let checks = join_all(reported.checks.iter().map(Check::run)).await;
     let wrong: Vec<&str> = checks
         .iter()
+        .filter(|check| check.need == Need::Required)
         .filter_map(|check| check.reason.as_deref())
         .collect();
     if wrong.is_empty() {

@@ -12,6 +12,7 @@ mod error;
 mod feed;
 mod file_kind;
 mod file_name;
+mod gate;
 mod health;
 mod lectures;
 mod limit;
@@ -20,6 +21,8 @@ mod operations;
 mod password;
 mod random;
 mod range;
+mod recent;
+mod replicas;
 mod rooms;
 mod routes;
 mod session;
@@ -38,8 +41,8 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use lectern_pipelines::UnixMillis;
-use lectern_storage::{Database, Objects};
+use lectern_pipelines::{RoomName, UnixMillis};
+use lectern_storage::{ApiKey, Database, Objects};
 use secrecy::SecretString;
 use tokio::{net::TcpListener, time::interval};
 use tokio_util::sync::CancellationToken;
@@ -47,8 +50,10 @@ use uuid::Uuid;
 
 pub use error::{ApiError, Error, ErrorCode};
 pub use file_kind::FileKind;
+pub use gate::{Gate, Network, NotANetwork};
 pub use health::{Check, CheckFuture, Health};
 pub use random::secret as fresh_secret;
+pub use replicas::RedisServer;
 pub use routes::{open_api, router};
 pub use settings::{
     Downloads, Files, Lifetimes, Limit, Limits, LiveKit, OpenRooms, Registration, SECRET_BYTES_MIN, Settings,
@@ -56,7 +61,7 @@ pub use settings::{
 
 use crate::{
     caption_feed::CaptionFeeds, feed::Feeds, limit::Limiter, livekit::Server, password::Passwords,
-    session::Tokens, upload::Uploads,
+    recent::Recent, replicas::Replicas, session::Tokens, upload::Uploads,
 };
 
 /// What the service works with.
@@ -69,10 +74,15 @@ pub struct Service {
     livekit: Server,
     tokens: Tokens,
     passwords: Passwords,
+    replicas: Option<Arc<Replicas>>,
     limiter: Limiter,
     feeds: Feeds,
     caption_feeds: CaptionFeeds,
     uploads: Uploads,
+    /// Servers' keys by what is stored of them.
+    recent_keys: Recent<String, ApiKey>,
+    /// Rooms that there are.
+    recent_rooms: Recent<RoomName, ()>,
     /// Whoever knows it may make the first administrator.
     setup_token: SecretString,
     now: Box<dyn Fn() -> UnixMillis + Send + Sync>,
@@ -83,12 +93,18 @@ pub struct Service {
 impl Service {
     /// A service on this database and these files.
     pub fn new(settings: Settings, database: Database, objects: Objects) -> Self {
+        let name = format!("service-{}", Uuid::now_v7());
+        let redis = settings.redis.clone();
+        let replicas = redis.map(|server| Replicas::new(server, &settings.jwt_secret, &name));
         Self {
             livekit: Server::new(settings.livekit.clone()),
             tokens: Tokens::new(&settings.jwt_secret),
             passwords: Passwords::new(),
-            limiter: Limiter::default(),
-            feeds: Feeds::new(database.clone()),
+            limiter: Limiter::new(replicas.clone()),
+            feeds: Feeds::new(database.clone(), replicas.clone()),
+            replicas,
+            recent_keys: Recent::new(),
+            recent_rooms: Recent::new(),
             caption_feeds: CaptionFeeds::new(database.clone()),
             uploads: Uploads::default(),
             setup_token: random::secret(),
@@ -97,13 +113,19 @@ impl Service {
             settings,
             database,
             objects,
-            name: format!("service-{}", Uuid::now_v7()),
+            name,
         }
     }
 
     /// Goes by another clock.
     pub fn with_clock(mut self, now: impl Fn() -> UnixMillis + Send + Sync + 'static) -> Self {
         self.now = Box::new(now);
+        self
+    }
+
+    /// Looks that often, rather than every two seconds, for what other processes added without a word.
+    pub fn looking_every(mut self, time: Duration) -> Self {
+        self.feeds.look_every = time;
         self
     }
 
@@ -142,6 +164,7 @@ pub async fn serve(
     let service = Arc::new(service);
     let closing = service.closing.clone();
     let sweeper = tokio::spawn(sweep(Arc::clone(&service)));
+    let listening = tokio::spawn(listen(Arc::clone(&service)));
     let routes = router(service, health).into_make_service_with_connect_info::<SocketAddr>();
     let served = axum::serve(listener, routes)
         .with_graceful_shutdown(async move {
@@ -150,6 +173,7 @@ pub async fn serve(
         })
         .await;
     sweeper.abort();
+    listening.abort();
     served.map_err(Error::Serve)
 }
 
@@ -163,6 +187,13 @@ pub async fn serve_health(
         .with_graceful_shutdown(shutdown)
         .await
         .map_err(Error::Serve)
+}
+
+/// Shares with other processes what is to be shared.
+async fn listen(service: Arc<Service>) {
+    if let Some(replicas) = &service.replicas {
+        replicas.run(&service.feeds).await;
+    }
 }
 
 /// What has to be done though nobody asks for it.

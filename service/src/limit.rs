@@ -2,13 +2,16 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use lectern_pipelines::UnixMillis;
 
-use crate::settings::Limit;
+use crate::{
+    replicas::{Counting, Replicas},
+    settings::Limit,
+};
 
 /// Counts of many keys. A value without a clock.
 #[derive(Debug, Default)]
@@ -65,26 +68,78 @@ impl Counts {
     }
 }
 
-/// Counts of this process.
-#[derive(Debug, Default)]
+/// Counts of this process, and of all that share its Redis.
 pub(crate) struct Limiter {
     counts: Mutex<Counts>,
+    replicas: Option<Arc<Replicas>>,
+}
+
+/// What somebody brought who may have guessed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Guess {
+    Right,
+    Wrong,
 }
 
 impl Limiter {
-    /// Counts one more for each of `keys`, unless one has reached its limit: then says for how long.
-    pub(crate) fn take(&self, keys: &[String], limit: Limit, now: UnixMillis) -> Result<(), Duration> {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        for key in keys {
-            counts.take(key, limit, now)?;
+    pub(crate) fn new(replicas: Option<Arc<Replicas>>) -> Self {
+        Self {
+            counts: Mutex::default(),
+            replicas,
         }
-        Ok(())
     }
 
-    /// Whether all of `keys` may go on; counts nothing.
-    pub(crate) fn check(&self, keys: &[String], limit: Limit, now: UnixMillis) -> Result<(), Duration> {
-        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        keys.iter().try_for_each(|key| counts.check(key, limit, now))
+    /// Counts one more for each of `keys`, unless one has reached its limit: then says for how long.
+    pub(crate) async fn take(&self, keys: &[String], limit: Limit, now: UnixMillis) -> Result<(), Duration> {
+        self.count(keys, limit, now, Counting::Take).await
+    }
+
+    /// Counts a wrong guess, and no right one; whoever has guessed too often is told so of either.
+    ///
+    /// Each guess is decided in one step, with what it brought known beforehand: of a thousand guesses at once, those
+    /// before the limit is reached are answered and no other.
+    pub(crate) async fn guess(
+        &self,
+        keys: &[String],
+        limit: Limit,
+        now: UnixMillis,
+        guess: Guess,
+    ) -> Result<(), Duration> {
+        let counting = match guess {
+            Guess::Right => Counting::Look,
+            Guess::Wrong => Counting::Take,
+        };
+        self.count(keys, limit, now, counting).await
+    }
+
+    /// This process counts in any case: when Redis goes away, or loses what it knew, it doesn't begin at nothing.
+    async fn count(
+        &self,
+        keys: &[String],
+        limit: Limit,
+        now: UnixMillis,
+        counting: Counting,
+    ) -> Result<(), Duration> {
+        self.count_here(keys, limit, now, counting)?;
+        match &self.replicas {
+            Some(replicas) => replicas.count(keys, limit, counting).await.unwrap_or(Ok(())),
+            None => Ok(()),
+        }
+    }
+
+    fn count_here(
+        &self,
+        keys: &[String],
+        limit: Limit,
+        now: UnixMillis,
+        counting: Counting,
+    ) -> Result<(), Duration> {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.iter().try_for_each(|key| counts.check(key, limit, now))?;
+        match counting {
+            Counting::Take => keys.iter().try_for_each(|key| counts.take(key, limit, now)),
+            Counting::Look => Ok(()),
+        }
     }
 }
 

@@ -89,6 +89,7 @@ pub(crate) async fn revoke(
     if id.contains('\0') || !service.database.revoke_api_key(&id, service.now()).await? {
         return Err(ApiError::not_found(&format!("/api/keys/{}", id.escape_default())));
     }
+    service.recent_keys.forget(|_, key| key.id == id);
     service
         .note(Some(admin.id.as_str()), "key.revoke", None, Some(&id))
         .await?;

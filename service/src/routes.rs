@@ -6,6 +6,7 @@ use axum::{
     Json, Router,
     extract::DefaultBodyLimit,
     http::{HeaderName, HeaderValue, Method, Uri, header},
+    middleware::from_fn_with_state,
     response::IntoResponse,
     routing::get,
 };
@@ -24,13 +25,15 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    ApiError, Health, Service, accounts, aliases, caller::SESSION_COOKIE, lectures, operations, rooms,
+    ApiError, Health, Service, accounts, aliases, caller::SESSION_COOKIE, gate, lectures, operations, rooms,
     tokens, webhook,
 };
 
 /// The routes, to be served by [`serve`](crate::serve) or called in process by tests.
 pub fn router(service: impl Into<Arc<Service>>, health: Health) -> Router {
-    let service = service.into();
+    let service: Arc<Service> = service.into();
+    let redis = service.replicas.as_ref().map(|replicas| replicas.check());
+    let health = redis.into_iter().fold(health, Health::with_check);
     let (api, document) = api().split_for_parts();
     let document = Arc::new(document);
     let api = api
@@ -39,16 +42,27 @@ pub fn router(service: impl Into<Arc<Service>>, health: Health) -> Router {
             get(async move || Json(OpenApiDocument::clone(&document))),
         )
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(cors(&service))
-        .with_state(service);
-    with_errors(api.merge(health.router()))
+        .with_state(Arc::clone(&service));
+    let cors = cors(&service);
+    let routes = with_fallbacks(api.merge(health.router()));
+    in_our_form(routes.layer(from_fn_with_state(service, gate::guard)).layer(cors))
 }
 
 /// Makes every error have our form, whoever found it.
 pub(crate) fn with_errors(routes: Router) -> Router {
+    in_our_form(with_fallbacks(routes))
+}
+
+/// Answers what no route does. Layers have to come after this, or they don't see such calls, browsers' questions about
+/// other origins among them.
+fn with_fallbacks(routes: Router) -> Router {
     routes
         .fallback(|uri: Uri| async move { ApiError::not_found(uri.path()) })
         .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
+}
+
+fn in_our_form(routes: Router) -> Router {
+    routes
         .layer(CatchPanicLayer::custom(|panic: Box<dyn Any + Send>| {
             let what = panic.downcast_ref::<&str>().copied().unwrap_or("a panic");
             ApiError::internal(what).into_response()
@@ -161,6 +175,7 @@ fn cors(service: &Service) -> CorsLayer {
             header::CONTENT_TYPE,
             HeaderName::from_static("last-event-id"),
             HeaderName::from_static("x-api-key"),
+            HeaderName::from_static("x-dev-access-key"),
         ])
 }
 

@@ -68,6 +68,21 @@ impl Tokens {
         }))
     }
 
+    /// A token for who has shown the key of the instance, known by `fingerprint`.
+    pub(crate) fn access(&self, fingerprint: &str, expires_at: UnixMillis) -> String {
+        self.signed(&AccessClaims {
+            aud: ACCESS_AUDIENCE.to_owned(),
+            sub: fingerprint.to_owned(),
+            exp: expires_at.0 / 1_000,
+        })
+    }
+
+    /// Whether a token is for who has shown the key that is known by `fingerprint`.
+    pub(crate) fn is_access(&self, token: &str, fingerprint: &str) -> bool {
+        self.claims::<AccessClaims>(token, ACCESS_AUDIENCE)
+            .is_some_and(|claims| claims.sub == fingerprint)
+    }
+
     fn signed(&self, claims: &impl Serialize) -> String {
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &self.signing)
             .expect("claims are JSON and the key is a secret")
@@ -86,6 +101,7 @@ impl Tokens {
 
 const SESSION_AUDIENCE: &str = "lectern-session";
 const GUEST_AUDIENCE: &str = "lectern-guest";
+const ACCESS_AUDIENCE: &str = "lectern-access";
 
 #[derive(Clone, Serialize, Deserialize)]
 struct SessionClaims {
@@ -99,6 +115,13 @@ struct GuestClaims {
     aud: String,
     sub: String,
     room: String,
+    exp: i64,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct AccessClaims {
+    aud: String,
+    sub: String,
     exp: i64,
 }
 

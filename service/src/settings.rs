@@ -4,7 +4,7 @@ use std::{net::IpAddr, time::Duration};
 
 use secrecy::SecretString;
 
-use crate::FileKind;
+use crate::{FileKind, Gate, RedisServer};
 
 /// Everything that an operator may choose.
 #[derive(Debug, Clone)]
@@ -21,6 +21,10 @@ pub struct Settings {
     pub web_origins: Vec<String>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,
+    /// Who may call at all.
+    pub gate: Gate,
+    /// Where several processes of the service meet.
+    pub redis: Option<RedisServer>,
     /// How often a caller may call.
     pub limits: Limits,
     /// How long things last.

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{Json, extract::State};
-use lectern_pipelines::ParticipantIdentity;
+use lectern_pipelines::{ParticipantIdentity, RoomName};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -200,10 +200,10 @@ impl Service {
         lifetime: Duration,
     ) -> Result<Json<Succeeded<ServerToken>>, ApiError> {
         caller.server()?;
-        let room = self.database.room(&parse_id(wanted.room_id)?).await?;
-        let room = room.ok_or_else(ApiError::room_not_found)?;
+        let room = parse_id(wanted.room_id)?;
+        self.ensure_room(&room).await?;
         let joiner = Joiner {
-            room: room.id,
+            room,
             identity: parse_user(role, &wanted.user_id)?,
             name: wanted.user_id,
             role,
@@ -224,6 +224,20 @@ impl Service {
             },
             timestamp: timestamp(self.now()),
         }))
+    }
+}
+
+impl Service {
+    /// An error unless there is such a room: here now, elsewhere [`RECENT`](crate::recent::RECENT) ago.
+    async fn ensure_room(&self, room: &RoomName) -> Result<(), ApiError> {
+        let now = self.now();
+        let Err(asked) = self.recent_rooms.find(room, now) else {
+            return Ok(());
+        };
+        let found = self.database.room(room).await?;
+        found.ok_or_else(ApiError::room_not_found)?;
+        self.recent_rooms.keep(asked, room.clone(), (), now);
+        Ok(())
     }
 }
 

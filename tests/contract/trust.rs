@@ -2,7 +2,9 @@
 
 use crate::{
     finals,
-    support::{Client, Lectern, PATIENCE, Server, recogniser::Engine, wait_for, wire::Authority},
+    support::{
+        Client, Lectern, PATIENCE, Server, free_port, recogniser::Engine, variable, wait_for, wire::Authority,
+    },
 };
 
 const SPEECH: &str = "fixtures/long/ada.wav";
@@ -29,6 +31,25 @@ async fn private_authority_is_trusted_where_ssl_cert_file_names_it() {
         !lectern.logged("can't compare rooms"),
         "LiveKit's HTTP services were not reached"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_is_reached_by_tls() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Server::start(folder.path());
+    let authority = Authority::new(folder.path());
+    let plain = variable("TEST_REDIS_URL");
+    let (_, plain) = plain.rsplit_once(':').expect("a URL with a port");
+    let (redis, _task) = authority.before(plain.parse().expect("a port")).await;
+    let port = free_port();
+    let settings = [
+        ("PORT", &*port.to_string()),
+        ("REDIS_URL", &*format!("rediss://127.0.0.1:{redis}")),
+        ("SSL_CERT_FILE", &*authority.file.to_string_lossy()),
+    ];
+    let lectern = Lectern::start(&["service"], &server, &folder.path().join("data"), &settings);
+    lectern.wait_for_log("Redis answers");
+    assert_eq!(lectern.metric(port, "lectern_redis_up"), 1.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -21,6 +21,7 @@ use crate::{
     body::{Body, InPath, one_line},
     caller::{Caller, GUEST_COOKIE, Standing},
     error::ErrorBody,
+    limit::Guess,
     livekit::{Joiner, JoinerRole, OwnCaptions, Rights},
     session::Pass,
 };
@@ -114,7 +115,9 @@ pub(crate) async fn join(
                 let message = "a host sent you out of this room for good";
                 return Err(ApiError::new(ErrorCode::Banned, message));
             }
-            service.check_pin(&room, &caller, &fingerprint, wanted.pin.as_deref())?;
+            service
+                .check_pin(&room, &caller, &fingerprint, wanted.pin.as_deref())
+                .await?;
             let account = caller.login.as_ref().map(|login| &login.account.id);
             let new = NewGuest {
                 name: &name,
@@ -241,7 +244,7 @@ impl Service {
     }
 
     /// Wrong PINs count against where they come from, against the browser, and against the room, whoever tries.
-    fn check_pin(
+    async fn check_pin(
         &self,
         room: &Room,
         caller: &Caller,
@@ -256,26 +259,26 @@ impl Service {
             format!("pin by {fingerprint}"),
             format!("pin of {}", room.id),
         ];
-        let (limit, now) = (self.settings.limits.pin, self.now());
+        let fits = given.map(|given| bool::from(given.trim().as_bytes().ct_eq(pin.as_bytes())));
+        let guess = match fits {
+            Some(false) => Guess::Wrong,
+            Some(true) | None => Guess::Right,
+        };
         self.limiter
-            .check(&keys, limit, now)
+            .guess(&keys, self.settings.limits.pin, self.now(), guess)
+            .await
             .map_err(ApiError::rate_limited)?;
-        let Some(given) = given else {
-            return Err(ApiError::new(
+        match fits {
+            Some(true) => Ok(()),
+            Some(false) => Err(ApiError::new(
+                ErrorCode::PinWrong,
+                "this is not the room's PIN; it is in the invitation",
+            )),
+            None => Err(ApiError::new(
                 ErrorCode::PinRequired,
                 "this room asks for a PIN; it is in the invitation",
-            ));
-        };
-        if bool::from(given.trim().as_bytes().ct_eq(pin.as_bytes())) {
-            return Ok(());
+            )),
         }
-        self.limiter
-            .take(&keys, limit, now)
-            .map_err(ApiError::rate_limited)?;
-        Err(ApiError::new(
-            ErrorCode::PinWrong,
-            "this is not the room's PIN; it is in the invitation",
-        ))
     }
 
     /// Notes who came, and tells the hosts if somebody has to decide. Who waits already, in the same browser, waits on.

@@ -262,6 +262,7 @@ impl Service {
     pub(crate) async fn remove_room(&self, room: &Room, by: &AccountId) -> Result<(), ApiError> {
         self.livekit.close_room(&room.id).await?;
         self.database.erase_room(&room.id, self.now()).await?;
+        self.recent_rooms.forget(|known, ()| *known == room.id);
         self.note(Some(by.as_str()), "room.delete", Some(&room.id), None)
             .await
     }

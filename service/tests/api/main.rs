@@ -2,6 +2,7 @@
 //!
 //! `make test`, or `scripts/with-services cargo test --test api`.
 
+mod access;
 mod accounts;
 mod aliases;
 mod authorisation;
@@ -11,10 +12,12 @@ mod document;
 mod files;
 mod hands;
 mod health;
+mod keys;
 mod lectures;
 mod lobby;
 mod moderation;
 mod person;
+mod replicas;
 mod rooms;
 mod security;
 mod stream;

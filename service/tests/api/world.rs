@@ -11,7 +11,8 @@ use std::{
 
 use lectern_pipelines::UnixMillis;
 use lectern_service::{
-    Files, Health, Lifetimes, Limit, Limits, LiveKit, OpenRooms, Registration, Service, Settings, serve,
+    Files, Gate, Health, Lifetimes, Limit, Limits, LiveKit, OpenRooms, RedisServer, Registration, Service,
+    Settings, serve,
 };
 use lectern_storage::{Addressing, Database, DatabaseConfig, Objects, ObjectsConfig, S3Config};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
@@ -33,8 +34,22 @@ pub(crate) struct World {
     ahead: Arc<AtomicI64>,
     stop: CancellationToken,
     task: JoinHandle<Result<(), lectern_service::Error>>,
+    config: DatabaseConfig,
+    leftover: Option<Leftover>,
+}
+
+/// What the first service on a database removes when it ends.
+struct Leftover {
     folder: TempDir,
     place: Place,
+}
+
+/// What several services share, as processes on one database would.
+struct Shared {
+    database: Database,
+    config: DatabaseConfig,
+    objects: Objects,
+    ahead: Arc<AtomicI64>,
 }
 
 /// Which database.
@@ -135,33 +150,80 @@ impl World {
         };
         let database = Database::open(&config).await.expect("a database");
         database.migrate().await.expect("tables");
-        let mut settings = settings();
-        change(&mut settings);
-        let ahead = Arc::new(AtomicI64::new(0));
-        let clock = Arc::clone(&ahead);
         let objects = Objects::open(&ObjectsConfig {
             folder: folder.path().join("objects"),
             s3: store.config(),
         });
-        let service = Service::new(settings, database.clone(), objects.clone())
+        let shared = Shared {
+            database,
+            config,
+            objects,
+            ahead: Arc::default(),
+        };
+        let leftover = Leftover { folder, place };
+        Self::serve(shared, change, |service| service, Some(leftover)).await
+    }
+
+    /// Two services on one Postgres database and one Redis, which learn of one another through Redis alone: neither looks
+    /// into the database unless it is told to.
+    pub(crate) async fn pair(redis: &str) -> (Self, Self) {
+        let redis = RedisServer::parse(&redis.into()).expect("a URL");
+        // Each pair has counts of its own in a Redis that tests share.
+        let secret = format!("a secret of this test alone, {}", uuid::Uuid::now_v7());
+        let change = |settings: &mut Settings| {
+            settings.redis = Some(redis.clone());
+            settings.jwt_secret = secret.as_str().into();
+        };
+        let never_looking = |service: Service| service.looking_every(Duration::from_secs(3_600));
+        let base = Self::at(Place::postgres().await, |_| {}).await;
+        let first = Self::serve(base.shared().await, change, never_looking, None).await;
+        let second = Self::serve(base.shared().await, change, never_looking, base.retire().await).await;
+        (first, second)
+    }
+
+    /// Another service on the same database.
+    pub(crate) async fn replica(&self) -> Self {
+        Self::serve(self.shared().await, |_| {}, |service| service, None).await
+    }
+
+    async fn shared(&self) -> Shared {
+        Shared {
+            database: Database::open(&self.config).await.expect("a database"),
+            config: self.config.clone(),
+            objects: self.objects.clone(),
+            ahead: Arc::clone(&self.ahead),
+        }
+    }
+
+    async fn serve(
+        shared: Shared,
+        change: impl FnOnce(&mut Settings),
+        adapt: impl FnOnce(Service) -> Service,
+        leftover: Option<Leftover>,
+    ) -> Self {
+        let mut settings = settings();
+        change(&mut settings);
+        let clock = Arc::clone(&shared.ahead);
+        let service = Service::new(settings, shared.database.clone(), shared.objects.clone())
             .with_clock(move || UnixMillis(real_time() + clock.load(Ordering::SeqCst)));
+        let service = adapt(service);
         let setup_token = service.setup_token().await.expect("a database");
-        let health = Health::new(database.clone(), String::new, None);
+        let health = Health::new(shared.database.clone(), String::new, None);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound address");
         let stop = CancellationToken::new();
         let task = tokio::spawn(serve(listener, service, health, stop.clone().cancelled_owned()));
         Self {
             base: format!("http://{address}"),
-            database,
-            objects,
+            database: shared.database,
+            objects: shared.objects,
             setup_token,
             http: Client::builder().build().expect("a client"),
-            ahead,
+            ahead: shared.ahead,
             stop,
             task,
-            folder,
-            place,
+            config: shared.config,
+            leftover,
         }
     }
 
@@ -172,7 +234,7 @@ impl World {
 
     /// Where objects are, on a folder.
     pub(crate) fn objects_folder(&self) -> PathBuf {
-        self.folder.path().join("objects")
+        self.config.data_dir.join("objects")
     }
 
     /// Lets time pass, as far as the service knows.
@@ -183,13 +245,21 @@ impl World {
 
     /// Stops the service and removes what it left.
     pub(crate) async fn end(self) {
+        let Some(leftover) = self.retire().await else {
+            return;
+        };
+        if let Place::Postgres { admin_url, name } = &leftover.place {
+            administer(admin_url, format!("drop database {name} with (force)")).await;
+        }
+        leftover.folder.close().expect("a folder that can be removed");
+    }
+
+    /// Stops the service and leaves the rest to another.
+    async fn retire(self) -> Option<Leftover> {
         self.stop.cancel();
         self.task.await.expect("no panic").expect("a clean end");
         self.database.close().await;
-        if let Place::Postgres { admin_url, name } = &self.place {
-            administer(admin_url, format!("drop database {name} with (force)")).await;
-        }
-        self.folder.close().expect("a folder that can be removed");
+        self.leftover
     }
 
     pub(crate) fn request(&self, method: Method, path: &str, proof: &Proof) -> RequestBuilder {
@@ -296,6 +366,8 @@ pub(crate) fn settings() -> Settings {
         open_rooms: OpenRooms::No,
         web_origins: Vec::new(),
         trusted_proxies: Vec::new(),
+        gate: Gate::default(),
+        redis: None,
         // Tests of limits set their own.
         limits: Limits {
             requests: many,
