@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use lectern_pipelines::{ExportFormat, MeetingId, RoomName, Stage, Summary, export};
+use lectern_pipelines::{ExportFormat, MeetingId, RoomName, Stage, export};
 use lectern_storage::{Cursor, Database, MeetingOverview, Objects};
 
 use crate::config::{Problems, StorageArgs};
@@ -104,11 +104,6 @@ pub(crate) async fn transcript(args: TranscriptArgs) -> anyhow::Result<()> {
         .await?
         .context("the meeting was deleted just now")?;
     let summary = database.summary(&meeting.id).await?;
-    let summary: Option<Summary> = summary
-        .as_deref()
-        .map(serde_json::from_str)
-        .transpose()
-        .context("the stored summary can't be read; it was written by another version of Lectern")?;
     io::stdout()
         .lock()
         .write_all(&export(&lecture, summary.as_ref(), format))?;

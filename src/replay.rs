@@ -93,7 +93,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     Outcome::write_artifacts(&lecture, &summarised.summary, &args.out)?;
     report(&lecture, &outcome, &summarised, began.elapsed(), &args.out);
     let heard_nothing = outcome.segments.is_empty() && !outcome.gaps.is_empty();
-    outcome.write_traces(&Minutes::compose(&lecture, &summarised.summary), &args.out)?;
+    outcome.write_traces(&Minutes::compose(&lecture, Some(&summarised.summary)), &args.out)?;
     if heard_nothing {
         bail!(
             "there is speech, and the recogniser gave not a word for it; `lectern doctor` says what is wrong with it"
@@ -210,6 +210,8 @@ async fn transcribe(args: &Args, script: Script, listener: Listener) -> anyhow::
     let lecture = Lecture {
         meeting: MeetingId::parse(format!("replay-{}", file_name(script.room.as_str())))?,
         room: script.room,
+        room_title: None,
+        revision: 0,
         started_at: script.started_at,
         duration,
         participants,

@@ -13,6 +13,7 @@ use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use lectern_pipelines::{MeetingId, RoomName, Stage, UnixMillis};
+use lectern_storage::RoomWishes;
 
 use crate::{
     Context, Error,
@@ -57,7 +58,9 @@ pub(crate) async fn cover(
     stop: CancellationToken,
 ) -> Outcome {
     match claim(&context, &server, &room, &entry).await {
-        Ok(Claim::Granted(meeting)) => work(&context, &server, room.name, Some(meeting), entry, stop).await,
+        Ok(Claim::Granted(meeting, wishes)) => {
+            work(&context, &server, room.name, Some((meeting, wishes)), entry, stop).await
+        }
         Ok(Claim::Postponed) => work(&context, &server, room.name, None, entry, stop).await,
         Ok(Claim::HeldByAnother) => Outcome::Taken,
         Ok(Claim::NotAskedFor) => Outcome::NotOurs,
@@ -138,7 +141,7 @@ pub(crate) fn lease_times() -> (UnixMillis, UnixMillis) {
 }
 
 enum Claim {
-    Granted(MeetingId),
+    Granted(MeetingId, RoomWishes),
     /// The database is away. Whoever enters the room listens meanwhile, and claims it before anything is shown.
     Postponed,
     HeldByAnother,
@@ -153,7 +156,8 @@ async fn claim(context: &Context, server: &Server, room: &ListedRoom, entry: &En
     }
     let (now, until) = lease_times();
     let claiming = async {
-        if !context.database.wants_captions(&room.name).await? {
+        let wishes = context.database.room_wishes(&room.name).await?;
+        if !wishes.captions {
             return Ok(None);
         }
         let meeting = context.database.open_meeting(&room.name, &room.sid, now).await?;
@@ -161,11 +165,11 @@ async fn claim(context: &Context, server: &Server, room: &ListedRoom, entry: &En
             .database
             .claim_meeting(&meeting.id, &context.holder, now, until)
             .await?;
-        Ok::<_, lectern_storage::Error>(Some((meeting.id, is_ours)))
+        Ok::<_, lectern_storage::Error>(Some((meeting.id, wishes, is_ours)))
     };
     match timeout(CLAIM_PATIENCE, claiming).await {
-        Ok(Ok(Some((meeting, true)))) => Ok(Claim::Granted(meeting)),
-        Ok(Ok(Some((_, false)))) => Ok(Claim::HeldByAnother),
+        Ok(Ok(Some((meeting, wishes, true)))) => Ok(Claim::Granted(meeting, wishes)),
+        Ok(Ok(Some((.., false)))) => Ok(Claim::HeldByAnother),
         Ok(Ok(None)) => {
             info!(room.name = %room.name, "room {} wants no captions", room.name);
             Ok(Claim::NotAskedFor)
@@ -188,10 +192,11 @@ async fn work(
     context: &Arc<Context>,
     server: &Server,
     room: RoomName,
-    claimed: Option<MeetingId>,
+    claimed: Option<(MeetingId, RoomWishes)>,
     entry: Entry,
     stop: CancellationToken,
 ) -> Outcome {
+    let (claimed, wishes) = claimed.unzip();
     if let Some(meeting) = &claimed {
         context.held.insert(meeting.clone(), room.clone());
     }
@@ -203,6 +208,7 @@ async fn work(
                     url,
                     token,
                     room: room.clone(),
+                    wishes,
                 },
                 stop,
             )

@@ -19,9 +19,10 @@ use tracing::{debug, error, info, warn};
 
 use lectern_pipelines::{
     Caption, ConnectionId, Event as CoreEvent, GateSettings, Health, HealthState, MediaTime, Meeting,
-    MeetingId, Output, RoomName, RoomSid, SegmentId, Settings, Stage, SttEnd, TrackClock, UnixMillis,
+    MeetingId, Output, RoomName, RoomSid, SegmentId, Settings, Stage, SttEnd, SttSettings, TrackClock,
+    UnixMillis,
 };
-use lectern_storage::{MeetingWriter, NotTaken, OpenedMeeting, Receipt, Record};
+use lectern_storage::{MeetingWriter, NotTaken, OpenedMeeting, Receipt, Record, RoomWishes};
 
 use crate::{
     Context, Error, Stt,
@@ -40,6 +41,8 @@ pub(crate) struct RoomJob {
     pub(crate) token: SecretString,
     /// The room.
     pub(crate) room: RoomName,
+    /// What its owner wants; nothing where nobody could ask yet.
+    pub(crate) wishes: Option<RoomWishes>,
 }
 
 /// How the work on a room ended.
@@ -69,7 +72,7 @@ pub(crate) async fn run(
         meeting,
         waited,
     } = entered?;
-    let Some(meeting) = meeting else {
+    let Some((meeting, wishes)) = meeting else {
         room.close().await;
         return Ok(RoomEnd::Interrupted("another worker has this room".to_owned()));
     };
@@ -80,7 +83,7 @@ pub(crate) async fn run(
         room.name = %name, room.sid = %room.sid(), meeting.id = %meeting.id, meeting.origin = ?meeting.origin, duration_ms,
         "listening in room {name} after {duration_ms} ms"
     );
-    let mut driver = Driver::new(name, room, &meeting, context);
+    let mut driver = Driver::new(name, room, &meeting, wishes.language, context);
     driver.catch_up(waited);
     Ok(driver.run(shutdown).await)
 }
@@ -105,8 +108,8 @@ const BYTES_PER_MS: usize = 32;
 struct Entered {
     name: RoomName,
     room: Room,
-    /// Nothing where another worker has it.
-    meeting: Option<OpenedMeeting>,
+    /// With what the room's owner wants; nothing where another worker has it.
+    meeting: Option<(OpenedMeeting, RoomWishes)>,
     /// What happened in the room until then.
     waited: Vec<(Instant, RoomEvent)>,
 }
@@ -127,11 +130,17 @@ async fn enter(job: RoomJob, context: &Context) -> Result<Entered, Error> {
         })?;
     let (sid, joined_at) = (room.sid().clone(), unix_now());
     let opening = async {
-        // Whoever entered without a claim, because the database was away, has not asked yet.
-        let wants_captions = insist("see whether a room wants captions", || {
-            context.database.wants_captions(&name)
-        });
-        if !wants_captions.await {
+        let wishes = match job.wishes {
+            Some(wishes) => wishes,
+            // The database was away when we came.
+            None => {
+                insist("see what a room's owner wants", || {
+                    context.database.room_wishes(&name)
+                })
+                .await
+            }
+        };
+        if !wishes.captions {
             return None;
         }
         let meeting = insist("open a meeting", || {
@@ -142,7 +151,7 @@ async fn enter(job: RoomJob, context: &Context) -> Result<Entered, Error> {
             claim(context, &meeting.id, LEASE_WHILE_OPENING)
         })
         .await;
-        is_ours.then_some(meeting)
+        is_ours.then_some((meeting, wishes))
     };
     let (meeting, waited) = room.attend(opening).await;
     Ok(Entered {
@@ -208,13 +217,19 @@ enum Event {
 }
 
 impl Driver {
-    fn new(name: RoomName, room: Room, opened: &OpenedMeeting, context: Arc<Context>) -> Self {
+    fn new(
+        name: RoomName,
+        room: Room,
+        opened: &OpenedMeeting,
+        language: Option<String>,
+        context: Arc<Context>,
+    ) -> Self {
         let (news_sender, news) = mpsc::channel(NEWS_MAX);
         let (writer, receipts) = context.writer.meeting(opened.id.clone());
         let mut write_retry = interval(WRITE_RETRY);
         write_retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
-            meeting: Meeting::new(settings_of(&context.config.stt)),
+            meeting: Meeting::new(settings_of(&context.config.stt, language)),
             context,
             name,
             room,
@@ -688,11 +703,16 @@ where
     }
 }
 
-fn settings_of(stt: &Stt) -> Settings {
+/// How a room is listened to, in its own language if it has one.
+fn settings_of(stt: &Stt, language: Option<String>) -> Settings {
+    let asked = SttSettings {
+        language: language.or_else(|| stt.settings.language.clone()),
+        ..stt.settings.clone()
+    };
     Settings {
         run: uuid::Uuid::now_v7().simple().to_string(),
         gate: GateSettings::for_endpointing(stt.settings.endpointing),
-        stt: stt.settings.clone(),
+        stt: asked,
         last_finals: LAST_FINALS,
     }
 }

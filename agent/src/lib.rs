@@ -39,7 +39,7 @@ pub use probe::{count_rooms, probe_llm, probe_recogniser};
 pub use room::speaker::{HeardCaption, Speaker, delete_room, join_url, participant_token};
 pub use run::run;
 pub use stt::{Recogniser, SocketStuck, SttConfigError, SttEvent, SttMessage, SttNews, SttSocket, SttUrl};
-pub use summary::{Summarised, Summariser};
+pub use summary::{Summarised, Summariser, Wishes};
 
 use crate::cover::Held;
 

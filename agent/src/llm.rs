@@ -28,7 +28,7 @@ use lectern_pipelines::{
     Lecture, Prompt, PromptFailure, ReplyForm, Summary, SummaryPlanner, SummarySettings,
 };
 
-use crate::{Error, Llm, backoff::Backoff};
+use crate::{Error, Llm, backoff::Backoff, summary::Wishes};
 
 /// A question to a language model, and what came of it.
 #[derive(Debug)]
@@ -96,6 +96,7 @@ impl LanguageModel {
                 token_budget: settings.context_tokens,
                 language: settings.language.clone(),
                 model_name: settings.model.clone(),
+                wish: None,
             },
             patience,
             wants_completion_tokens: AtomicBool::new(false),
@@ -106,9 +107,15 @@ impl LanguageModel {
     pub(crate) async fn summarise(
         &self,
         lecture: &Lecture,
+        wishes: Wishes,
         watch: impl FnMut(Exchange<'_>),
     ) -> Result<Summary, Error> {
-        let planner = SummaryPlanner::new(lecture, self.settings.clone());
+        let settings = SummarySettings {
+            language: wishes.language.or_else(|| self.settings.language.clone()),
+            wish: wishes.wish,
+            ..self.settings.clone()
+        };
+        let planner = SummaryPlanner::new(lecture, settings);
         match timeout(self.patience.summary, self.drive(planner, watch)).await {
             Ok(summary) => summary,
             Err(_) => Err(Error::Llm(format!(
@@ -646,6 +653,8 @@ mod tests {
         Lecture {
             meeting: MeetingId::parse("m").expect("a good id"),
             room: RoomName::parse("r").expect("a good name"),
+            room_title: None,
+            revision: 0,
             started_at: UnixMillis(0),
             duration: Duration::from_secs(1),
             participants: vec![speaker.clone()],
@@ -667,7 +676,10 @@ mod tests {
 
     async fn summarised(acts: Vec<Act>) -> (Result<Summary, String>, Vec<(String, Value)>) {
         let server = Server::start(acts).await;
-        let outcome = server.model().summarise(&lecture(), |_| {}).await;
+        let outcome = server
+            .model()
+            .summarise(&lecture(), Wishes::default(), |_| {})
+            .await;
         (outcome.map_err(|error| error.to_string()), server.requests())
     }
 

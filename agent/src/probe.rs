@@ -14,6 +14,7 @@ use crate::{
     llm::LanguageModel,
     server::Server,
     stt::{Recogniser, SttEvent},
+    summary::Wishes,
 };
 
 /// How many rooms the LiveKit server has; proves that it is there and takes our key.
@@ -54,7 +55,10 @@ pub async fn probe_recogniser(stt: &Stt) -> Result<(), Error> {
 /// Has the language model summarise a sentence.
 pub async fn probe_llm(llm: &Llm) -> Result<(), Error> {
     let model = LanguageModel::new(llm)?;
-    model.summarise(&sentence(), |_| {}).await.map(|_| ())
+    model
+        .summarise(&sentence(), Wishes::default(), |_| {})
+        .await
+        .map(|_| ())
 }
 
 fn sentence() -> Lecture {
@@ -66,6 +70,8 @@ fn sentence() -> Lecture {
     Lecture {
         meeting: MeetingId::parse("doctor").expect("a short word"),
         room: RoomName::parse("doctor").expect("a short word"),
+        room_title: None,
+        revision: 0,
         started_at: UnixMillis(0),
         duration: end,
         participants: vec![speaker.clone()],

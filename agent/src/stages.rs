@@ -21,7 +21,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use lectern_pipelines::{ExportFormat, Lecture, MeetingId, Minutes, Stage, Summary, export, extractive};
+use lectern_pipelines::{ExportFormat, Lecture, MeetingId, Minutes, Stage, Summary, export};
 use lectern_storage::{Artifact, NewSummary, PendingMeeting, object_key};
 
 use self::render::Renderer;
@@ -29,7 +29,7 @@ use crate::{
     Context, Error,
     cover::unix_now,
     rooms::words_of,
-    summary::{Summariser, compute},
+    summary::{Summariser, Wishes, compute},
 };
 
 /// Brings meetings that are over to their artifacts, until `stop`; then finishes those it has begun.
@@ -182,6 +182,7 @@ impl Stages {
     }
 
     async fn take_steps(&self, meeting: &MeetingId, at: &mut Stage) -> Result<End, Error> {
+        let database = &self.context.database;
         loop {
             let began = Instant::now();
             let next = match *at {
@@ -189,18 +190,15 @@ impl Stages {
                 // The worker that was in the room does this itself; if it died, what it stored is what there is.
                 Stage::Ended => Some(Stage::Transcribed),
                 Stage::Transcribed => within(self.summarise(meeting)).await?,
-                Stage::Summarised => within(self.make_artifacts(meeting)).await?,
+                Stage::Summarised => within(self.render(meeting)).await?,
                 Stage::Rendered => return Ok(End::Rendered),
             };
             let Some(next) = next else {
                 return Ok(End::NotOurs);
             };
-            if !self
-                .context
-                .database
-                .advance(meeting, *at, next, unix_now())
-                .await?
-            {
+            let is_there =
+                next == Stage::Rendered || database.advance(meeting, *at, next, unix_now()).await?;
+            if !is_there {
                 return Ok(End::NotOurs);
             }
             *at = next;
@@ -226,22 +224,31 @@ impl Stages {
         for file in files {
             self.keep_file(meeting, file).await?;
         }
-        if self.stored_summary(meeting).await?.is_none() {
-            let summary = self.summary_of(lecture).await?;
-            let json = serde_json::to_string(&summary).expect("a summary is strings and numbers");
+        let room = self.context.database.room_wishes(&lecture.room).await?;
+        let task = self.context.database.summary_to_make(meeting).await?;
+        // What somebody asks for counts more than what the room has in general.
+        if let Some(task) = task.filter(|task| room.summary || task.order.is_some()) {
+            let order = task.order.unwrap_or_default();
+            let wishes = Wishes {
+                language: order.language.or(room.language),
+                wish: order.instructions,
+            };
+            let revision = lecture.revision;
+            let summary = self.summary_of(lecture, wishes).await?;
             let new = NewSummary {
-                title: Some(&summary.title),
-                language: summary.language.as_deref(),
-                json: &json,
+                version: task.version,
+                summary: &summary,
+                revision,
+                made_at: unix_now(),
             };
             self.context.database.store_summary(meeting, new).await?;
         }
         Ok(Some(Stage::Summarised))
     }
 
-    async fn summary_of(&self, lecture: Arc<Lecture>) -> Result<Summary, Error> {
+    async fn summary_of(&self, lecture: Arc<Lecture>, wishes: Wishes) -> Result<Summary, Error> {
         let meeting = lecture.meeting.clone();
-        let summarised = self.summariser.summarise(lecture, |_| {}).await?;
+        let summarised = self.summariser.summarise(lecture, wishes, |_| {}).await?;
         if let Some(error) = summarised.failure {
             metrics::counter!("lectern_summary_fallbacks_total").increment(1);
             warn!(meeting.id = %meeting, "meeting {meeting} gets the built-in summary: {error}");
@@ -251,28 +258,41 @@ impl Stages {
 
     /// What is stored, unless another version stored it in a form that this one can't read: then it is made anew.
     async fn stored_summary(&self, meeting: &MeetingId) -> Result<Option<Summary>, Error> {
-        let json = self.context.database.summary(meeting).await?;
-        Ok(json.and_then(|json| serde_json::from_str(&json).ok()))
+        match self.context.database.summary(meeting).await {
+            Err(lectern_storage::Error::Unreadable { .. }) => Ok(None),
+            found => Ok(found?),
+        }
     }
 
-    async fn make_artifacts(&self, meeting: &MeetingId) -> Result<Option<Stage>, Error> {
-        let Some(lecture) = self.context.database.lecture(meeting).await? else {
-            return Ok(None);
-        };
+    /// Makes the artifacts until they are of the transcript as it is.
+    async fn render(&self, meeting: &MeetingId) -> Result<Option<Stage>, Error> {
+        let database = &self.context.database;
+        while let Some(lecture) = database.lecture(meeting).await? {
+            let revision = lecture.revision;
+            self.make_artifacts(meeting, lecture).await?;
+            if database.rendered(meeting, revision, unix_now()).await? {
+                return Ok(Some(Stage::Rendered));
+            }
+            let now = database.meeting(meeting).await?;
+            if now.is_none_or(|now| now.stage != Stage::Summarised) {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
+    async fn make_artifacts(&self, meeting: &MeetingId, lecture: Lecture) -> Result<(), Error> {
         let stored = self.stored_summary(meeting).await?;
         let (files, minutes) = compute(move || {
-            let summary = stored.unwrap_or_else(|| extractive(&lecture));
-            let summary_json = File {
+            let summary = stored.as_ref();
+            let summary_json = summary.map(|summary| File {
                 kind: "summary.json".to_owned(),
                 media_type: "application/json",
-                bytes: serde_json::to_vec(&summary).expect("a summary is strings and numbers"),
-            };
-            let formats = [ExportFormat::Md, ExportFormat::Json];
-            let [markdown, json] = formats.map(|format| transcript(&lecture, Some(&summary), format));
-            (
-                [summary_json, markdown, json],
-                Minutes::compose(&lecture, &summary),
-            )
+                bytes: serde_json::to_vec(summary).expect("a summary is strings and numbers"),
+            });
+            let transcripts = ExportFormat::ALL.map(|format| transcript(&lecture, summary, format));
+            let files: Vec<_> = summary_json.into_iter().chain(transcripts).collect();
+            (files, Minutes::compose(&lecture, summary))
         })
         .await?;
         for file in files {
@@ -284,8 +304,7 @@ impl Stages {
             media_type: "application/pdf",
             bytes,
         };
-        self.keep_file(meeting, pdf).await?;
-        Ok(Some(Stage::Rendered))
+        self.keep_file(meeting, pdf).await
     }
 
     /// The object first: a row never names what isn't there.
@@ -357,9 +376,13 @@ mod tests {
     use std::{fs, os::unix::fs::PermissionsExt};
 
     use lectern_pipelines::{
-        MediaTime, Participant, ParticipantIdentity, RoomName, RoomSid, Segment, SegmentId, TrackSid,
+        AccountId, MediaTime, Participant, ParticipantIdentity, RoomName, RoomSid, Segment, SegmentId,
+        TrackSid,
     };
-    use lectern_storage::{Database, DatabaseConfig, MeetingOverview, Objects, ObjectsConfig, Writer};
+    use lectern_storage::{
+        AccountRole, Correction, Database, DatabaseConfig, Door, MeetingOverview, NewAccount, Objects,
+        ObjectsConfig, Room as StoredRoom, RoomStatus, SummaryOrder, Writer,
+    };
     use tempfile::TempDir;
 
     use super::*;
@@ -561,6 +584,116 @@ mod tests {
         stop.cancel();
         run(bench.worker(), stop).await;
         assert_eq!(bench.overview(&meeting).await.stage, Stage::Rendered);
+    }
+
+    #[tokio::test]
+    async fn corrected_meeting_is_rendered_again_and_another_summary_made_when_asked() {
+        let bench = Bench::new().await;
+        let meeting = bench.ended("corrected").await;
+        let (context, stop) = (bench.worker(), CancellationToken::new());
+        let running = tokio::spawn(run(Arc::clone(&context), stop.clone()));
+        let is_rendered = |overview: &MeetingOverview| overview.stage == Stage::Rendered;
+        bench.until(&meeting, is_rendered).await;
+        let ada = AccountId::parse("ada").expect("an id");
+        let correction = Correction {
+            text: "Magma is molten rock.",
+            speaker: None,
+            revision: None,
+            by: &ada,
+        };
+        let segment = SegmentId::parse("SG_1").expect("a good id");
+        bench
+            .database
+            .correct_segment(&meeting, &segment, correction, unix_now())
+            .await
+            .expect("corrected");
+        context.stages_wake.notify_one();
+        bench.until(&meeting, is_rendered).await;
+        assert_eq!(bench.renderings(), 2);
+        let kept = async |kind: &str| {
+            let bytes = context.objects.get(&object_key(&meeting, kind)).await;
+            String::from_utf8(bytes.expect("read").expect("there")).expect("text")
+        };
+        for kind in [
+            "transcript.txt",
+            "transcript.vtt",
+            "transcript.md",
+            "transcript.json",
+        ] {
+            assert!(kept(kind).await.contains("Magma"), "{kind}");
+        }
+        assert!(
+            kept("transcript.json")
+                .await
+                .contains("\"olderThanTranscript\": true")
+        );
+
+        let order = SummaryOrder::default();
+        let ordered = bench
+            .database
+            .order_summary(&meeting, &order, &ada, unix_now())
+            .await;
+        assert_eq!(ordered.expect("asked"), Some(2));
+        context.stages_wake.notify_one();
+        let overview = bench.until(&meeting, is_rendered).await;
+        stop.cancel();
+        running.await.expect("ends");
+        assert_eq!(overview.title.as_deref(), Some("Magma is molten rock"));
+        assert_eq!(bench.renderings(), 3);
+        assert_eq!(bench.database.summaries(&meeting).await.expect("listed").len(), 2);
+        assert!(!kept("transcript.json").await.contains("olderThanTranscript"));
+    }
+
+    #[tokio::test]
+    async fn room_that_wants_no_summary_gets_its_transcript_alone() {
+        let bench = Bench::new().await;
+        let account = NewAccount {
+            email: "ada@example.org",
+            name: "Ada",
+            role: AccountRole::Host,
+            password_hash: None,
+        };
+        let owner = bench
+            .database
+            .create_account(account, unix_now())
+            .await
+            .expect("stored");
+        let room = StoredRoom {
+            id: RoomName::parse("quiet").expect("a good name"),
+            code: "quiet".to_owned(),
+            title: "Thermodynamics".to_owned(),
+            owner: owner.expect("a new address").id,
+            status: RoomStatus::Ended,
+            door: Door::Unlocked,
+            settings: r#"{"summary":false}"#.to_owned(),
+            starts_at: None,
+            created_at: unix_now(),
+        };
+        assert!(bench.database.create_room(&room).await.expect("stored"));
+        let meeting = bench.ended("quiet").await;
+        let (context, stop) = (bench.worker(), CancellationToken::new());
+        let running = tokio::spawn(run(Arc::clone(&context), stop.clone()));
+        let is_rendered = |overview: &MeetingOverview| overview.stage == Stage::Rendered;
+        let overview = bench.until(&meeting, is_rendered).await;
+        assert_eq!(overview.title.as_deref(), Some("Thermodynamics"));
+        assert_eq!(bench.database.summary(&meeting).await.expect("readable"), None);
+        let artifacts = bench.database.artifacts(&meeting).await.expect("listed");
+        let kinds: Vec<&str> = artifacts.iter().map(|artifact| artifact.kind.as_str()).collect();
+        assert!(
+            kinds.contains(&"lecture.pdf") && !kinds.contains(&"summary.json"),
+            "{kinds:?}"
+        );
+        // Unless somebody asks for one.
+        let ordered = bench
+            .database
+            .order_summary(&meeting, &SummaryOrder::default(), &room.owner, unix_now())
+            .await;
+        assert_eq!(ordered.expect("asked"), Some(1));
+        context.stages_wake.notify_one();
+        let overview = bench.until(&meeting, is_rendered).await;
+        assert_eq!(overview.title.as_deref(), Some("Lava is molten rock"));
+        stop.cancel();
+        running.await.expect("ends");
     }
 
     #[tokio::test]

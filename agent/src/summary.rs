@@ -18,6 +18,15 @@ pub struct Summariser {
     model: Option<LanguageModel>,
 }
 
+/// What somebody wants of a summary besides the settings; an extractive one can't follow it.
+#[derive(Debug, Clone, Default)]
+pub struct Wishes {
+    /// The language to write in, BCP 47; else that of the settings.
+    pub language: Option<String>,
+    /// In their own words.
+    pub wish: Option<String>,
+}
+
 /// A summary, and why it is not the language model's if one was asked.
 #[derive(Debug)]
 pub struct Summarised {
@@ -40,11 +49,12 @@ impl Summariser {
     pub async fn summarise(
         &self,
         lecture: Arc<Lecture>,
+        wishes: Wishes,
         watch: impl FnMut(Exchange<'_>),
     ) -> Result<Summarised, Error> {
         let mut failure = None;
         if let Some(model) = self.model.as_ref().filter(|_| !lecture.segments.is_empty()) {
-            match model.summarise(&lecture, watch).await {
+            match model.summarise(&lecture, wishes, watch).await {
                 Ok(summary) => {
                     return Ok(Summarised {
                         summary,

@@ -11,6 +11,10 @@ pub struct Lecture {
     pub meeting: MeetingId,
     /// The room it was held in.
     pub room: RoomName,
+    /// What its owner calls the room, where it was made here. Data, never markup.
+    pub room_title: Option<String>,
+    /// How often its words were corrected.
+    pub revision: u64,
     /// When it began.
     pub started_at: UnixMillis,
     /// How long it took.
@@ -21,4 +25,11 @@ pub struct Lecture {
     pub segments: Vec<Segment>,
     /// What is known to be missing, ordered by start.
     pub gaps: Vec<Gap>,
+}
+
+impl Lecture {
+    /// What people call the room it was held in: its title, or its name where it has none.
+    pub fn called(&self) -> &str {
+        self.room_title.as_deref().unwrap_or(self.room.as_str())
+    }
 }

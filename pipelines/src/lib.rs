@@ -16,6 +16,7 @@ mod lobby;
 mod meeting;
 mod minutes;
 mod resample;
+mod search;
 mod segment;
 mod stage;
 mod stt;
@@ -27,7 +28,7 @@ pub use audio::{AudioFrame, SAMPLE_RATE_HZ};
 pub use caption::{
     CAPTIONS_TOPIC, Caption, CaptionKind, DATA_PACKET_BYTES_MAX, Health, HealthState, TRANSCRIPTION_TOPIC,
 };
-pub use export::{ExportFormat, export};
+pub use export::{ExportFormat, export, summary_json};
 pub use gate::GateSettings;
 pub use ids::{
     AccountId, ConnectionId, GuestId, IdError, MeetingId, ParticipantIdentity, RoomName, RoomSid, SegmentId,
@@ -39,11 +40,13 @@ pub use lobby::{GuestState, GuestStep, TooLate};
 pub use meeting::{Event, Meeting, Output, Settings, SttEnd, TrackClock};
 pub use minutes::{ActionNotes, Attendee, ChapterNotes, Entry, Line, Minutes, PageSize, Source, TermNotes};
 pub use resample::Resampler;
+pub use search::{Excerpt, QUERY_TERMS_MAX, SearchQuery, SearchTerm, search_tokens};
 pub use segment::{Gap, GapReason, Participant, Segment, Word};
 pub use stage::Stage;
 pub use stt::{DEEPGRAM_CATCH_UP_RATE, ModelImprovement, SttSettings};
 pub use summary::{
     ActionItem, Chapter, CitedLine, KeyTerm, Message, Prompt, PromptFailure, PromptId, ReplyForm, Role,
-    Summary, SummaryError, SummaryPlanner, SummarySettings, SummarySource, TOKEN_BUDGET_MIN, extractive,
+    Summary, SummaryError, SummaryPlanner, SummarySettings, SummarySource, TOKEN_BUDGET_MIN, WISH_CHARS_MAX,
+    extractive,
 };
 pub use time::{MediaTime, UnixMillis};

@@ -19,9 +19,9 @@ use crate::{
 pub struct Minutes {
     /// Our id of the meeting; makes the document's own.
     pub meeting: String,
-    /// What the meeting was about.
+    /// What the meeting was about; what its room is called where there is no summary.
     pub title: String,
-    /// The room it was held in.
+    /// The room it was held in, as people call it.
     pub room: String,
     /// BCP 47 of the summary, where it is known; decides how words are hyphenated.
     pub language: Option<String>,
@@ -37,7 +37,7 @@ pub struct Minutes {
     pub duration: MediaTime,
     /// Everybody who was there or spoke, in the order they came.
     pub participants: Vec<Attendee>,
-    /// Who made the summary, and what it leaves out.
+    /// Who made the summary, and what it leaves out; empty where there is none.
     pub source_note: String,
     /// The whole in a few lines.
     pub summary: Vec<Line>,
@@ -159,14 +159,24 @@ pub enum Entry {
 
 impl Minutes {
     /// Lays out what was said and what it comes to.
-    pub fn compose(lecture: &Lecture, summary: &Summary) -> Self {
+    pub fn compose(lecture: &Lecture, summary: Option<&Summary>) -> Self {
+        match summary {
+            Some(summary) => Self::of(lecture, summary),
+            None => Self {
+                source_note: String::new(),
+                ..Self::of(lecture, &Summary::none(lecture))
+            },
+        }
+    }
+
+    fn of(lecture: &Lecture, summary: &Summary) -> Self {
         let attendance = Attendance::of(lecture);
         let Transcript { entries, entry_of } = Transcript::of(lecture, summary, &attendance);
         let sources = Sources { lecture, entry_of };
         Self {
             meeting: lecture.meeting.to_string(),
             title: plain(&summary.title),
-            room: plain(lecture.room.as_str()),
+            room: plain(lecture.called()),
             language: summary.language.clone(),
             spoken_language: main_language(lecture),
             page_size: PageSize::default(),
@@ -228,6 +238,9 @@ pub(crate) fn source_note(summary: &Summary) -> String {
             " It covers {} % of the transcript.",
             summary.coverage_percent
         ));
+    }
+    if summary.is_outdated {
+        note.push_str(" Words that it rests on were corrected after it was made.");
     }
     match summary.dropped_lines {
         0 => {}
@@ -371,12 +384,12 @@ mod tests {
 
     #[test]
     fn minutes_hold_the_whole_lecture() {
-        insta::assert_json_snapshot!(Minutes::compose(&lecture(), &summary()));
+        insta::assert_json_snapshot!(Minutes::compose(&lecture(), Some(&summary())));
     }
 
     #[test]
     fn minutes_survive_their_way_to_the_renderer() {
-        let minutes = Minutes::compose(&lecture(), &summary());
+        let minutes = Minutes::compose(&lecture(), Some(&summary()));
         let json = serde_json::to_vec(&minutes).expect("minutes become JSON");
         assert_eq!(
             serde_json::from_slice::<Minutes>(&json).expect("and come back"),
@@ -387,7 +400,7 @@ mod tests {
     #[test]
     fn sources_point_at_the_paragraph_that_holds_the_words() {
         let lecture = lecture();
-        let minutes = Minutes::compose(&lecture, &summary());
+        let minutes = Minutes::compose(&lecture, Some(&summary()));
         let mut seen = 0;
         for (line, cited) in minutes.summary.iter().zip(&summary().abstract_lines) {
             for (source, id) in line.sources.iter().zip(&cited.citations) {
@@ -422,7 +435,7 @@ mod tests {
             .map(|segment| segment.speaker.clone())
             .collect();
         lecture.gaps.clear();
-        let minutes = Minutes::compose(&lecture, &summary());
+        let minutes = Minutes::compose(&lecture, Some(&summary()));
         let names: Vec<_> = minutes
             .participants
             .iter()

@@ -17,4 +17,4 @@ pub use extractive::extractive;
 pub(crate) use language::main_language;
 pub use model::{ActionItem, Chapter, CitedLine, KeyTerm, Summary, SummarySource};
 pub use planner::{PromptFailure, SummaryError, SummaryPlanner, SummarySettings, TOKEN_BUDGET_MIN};
-pub use prompt::{Message, Prompt, PromptId, ReplyForm, Role};
+pub use prompt::{Message, Prompt, PromptId, ReplyForm, Role, WISH_CHARS_MAX};

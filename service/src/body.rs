@@ -150,6 +150,21 @@ pub(crate) fn one_line(field: &str, text: &str, max: usize) -> Result<String, Ap
     }
 }
 
+/// A text of several lines: trimmed, not empty, of at most `max` characters, without the one that no database takes.
+pub(crate) fn some_text<'a>(field: &str, text: &'a str, max: usize) -> Result<&'a str, ApiError> {
+    let text = text.trim();
+    if text.is_empty() || text.contains('\0') {
+        return Err(ApiError::invalid(field, "it is empty, or has a NUL in it"));
+    }
+    match text.chars().count() > max {
+        true => Err(ApiError::invalid(
+            field,
+            format!("it may have at most {max} characters"),
+        )),
+        false => Ok(text),
+    }
+}
+
 /// What turns the direction of others around, joins nothing, or hides text: of no use in a name but to deceive.
 fn is_invisible(letter: char) -> bool {
     matches!(

@@ -74,6 +74,10 @@ pub enum ErrorCode {
     EntryNotFound,
     /// There is no such lecture.
     LectureNotFound,
+    /// The lecture has no such segment.
+    SegmentNotFound,
+    /// Somebody else corrected it meanwhile.
+    SegmentChanged,
     /// It is not made yet.
     NotYet,
     /// Nobody of that identity is in the room.
@@ -233,13 +237,17 @@ impl ErrorCode {
             | Self::RoomNotFound
             | Self::EntryNotFound
             | Self::LectureNotFound
+            | Self::SegmentNotFound
             | Self::NotInRoom
             | Self::MessageNotFound
             | Self::FileNotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::EmailTaken | Self::RoomEnded | Self::EntryDecided | Self::NotYet | Self::TooManyFiles => {
-                StatusCode::CONFLICT
-            }
+            Self::EmailTaken
+            | Self::RoomEnded
+            | Self::EntryDecided
+            | Self::SegmentChanged
+            | Self::NotYet
+            | Self::TooManyFiles => StatusCode::CONFLICT,
             Self::BodyTooLarge | Self::FileTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::RangeNotSatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::UnsupportedMediaType | Self::FileTypeRefused => StatusCode::UNSUPPORTED_MEDIA_TYPE,

@@ -112,7 +112,7 @@ impl Outcome {
             let bytes = export(lecture, Some(summary), format);
             write(&folder.join(format!("{base}.{}", format.as_str())), &bytes)?;
         }
-        let minutes = Minutes::compose(lecture, summary);
+        let minutes = Minutes::compose(lecture, Some(summary));
         let rendered = lectern_pdf::render_pdf(&minutes, &Fonts::load(&[])?)?;
         write(&folder.join(format!("{base}.pdf")), &rendered.bytes)
     }

@@ -52,6 +52,7 @@ impl SummaryEntry {
             token_budget: self.context_tokens,
             language: self.language.clone(),
             model_name: model.to_owned(),
+            wish: None,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{fmt::Write as _, fs, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
-use lectern_agent::{Exchange, Summariser};
+use lectern_agent::{Exchange, Summariser, Wishes};
 use lectern_pipelines::{Lecture, Prompt, ReplyForm, Summary, SummaryPlanner, SummarySettings, extractive};
 
 use super::model::ModelRecording;
@@ -73,7 +73,9 @@ async fn ask(
         prompts.note(exchange.prompt);
         recording.note(exchange.prompt, exchange.reply);
     };
-    let made = summariser.summarise(Arc::clone(lecture), watch).await;
+    let made = summariser
+        .summarise(Arc::clone(lecture), Wishes::default(), watch)
+        .await;
     bar.finish_and_clear();
     let made = made?;
     Ok(Summarised {

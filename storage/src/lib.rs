@@ -6,10 +6,12 @@
 //! [`Database`] directly. No function here reads a clock: times are arguments.
 
 mod account;
+mod artifact;
 mod audit;
 mod ban;
 mod caption;
 mod chat;
+mod correction;
 mod database;
 mod erasure;
 mod error;
@@ -21,18 +23,21 @@ mod key;
 mod lease;
 mod meeting;
 mod objects;
-mod outcome;
 mod page;
 mod room;
+mod search;
+mod summary;
 mod transcript;
 mod webhook_event;
 mod writer;
 
 pub use account::{Account, AccountRole, ApiKey, NewAccount};
+pub use artifact::Artifact;
 pub use audit::{AuditEntry, NewAuditEntry};
 pub use ban::{AtTheDoor, Ban, BannedBy};
 pub use caption::{CaptionContent, CaptionedMeeting, StoredCaption};
 pub use chat::{ChatChange, ChatMessage, NewChatMessage, REACTIONS_EACH_MAX, Reaction};
+pub use correction::{Corrected, Correction, SegmentVersion, StoredSegment};
 pub use database::{Database, DatabaseConfig, Postgres, SQLITE_CONNECTIONS_MAX};
 pub use error::Error;
 pub use event::{Audience, EVENTS_READ_MAX, NewEvent, RoomEvent};
@@ -45,8 +50,9 @@ pub use meeting::{CONTINUES_WITHIN, MeetingOverview, OpenedMeeting, Origin};
 pub use objects::{
     Addressing, Bucket, Folder, LinkHeaders, ObjectReader, Objects, ObjectsConfig, S3Config, Upload,
 };
-pub use outcome::{Artifact, NewSummary};
 pub use page::{Cursor, PAGE_ITEMS_MAX, Page};
-pub use room::{Door, Room, RoomChange, RoomStatus};
+pub use room::{Door, Room, RoomChange, RoomStatus, RoomWishes};
+pub use search::{FOUND_SEGMENTS_MAX, FoundLecture, FoundSegment};
+pub use summary::{NewSummary, SUMMARIES_KEPT_MAX, SummaryOrder, SummaryTask, SummaryVersion};
 pub use transcript::Record;
 pub use writer::{MeetingWriter, NotTaken, QUEUED_RECORDS_MAX, Receipt, Writer, WriterTask};

@@ -9,6 +9,7 @@ use crate::{
     database::{rows, sql, transaction},
     error::stored_meeting_id,
     page::{Cursor, Page, before, id_made_at, page_of, rows_for},
+    search::{IndexedText, SEARCH_VERSION, index_texts},
 };
 
 /// A room that comes back under a new SID within this time of when it was last seen continues its meeting: LiveKit's
@@ -58,7 +59,7 @@ pub struct MeetingOverview {
     pub failure: Option<String>,
     /// How often that step has failed.
     pub attempts: u32,
-    /// What it was about, once there is a summary.
+    /// What it was about, once there is a summary; until then what its room is called.
     pub title: Option<String>,
     /// The language it was held in, once there is a summary.
     pub language: Option<String>,
@@ -125,14 +126,20 @@ impl Database {
                         .await?;
                     }
                     sql!(
-                        "insert into meeting (id, room, stage, started_at, last_seen_at)
-                        values ($1, $2, 'live', $3, $3)",
+                        "insert into meeting (id, room, stage, started_at, last_seen_at, search_version)
+                        values ($1, $2, 'live', $3, $3, $4)",
                         fresh.as_str(),
                         room.as_str(),
-                        now.0
+                        now.0,
+                        SEARCH_VERSION
                     )
                     .execute(&mut *connection)
                     .await?;
+                    let title = rows!((String,), "select title from room where id = $1", room.as_str())
+                        .fetch_optional(&mut *connection)
+                        .await?;
+                    let title = title.map(|(title,)| IndexedText::title(self, fresh.as_str(), &title));
+                    index_texts!(self, connection, title.as_slice());
                     (fresh.as_str().to_owned(), now.0)
                 }
             };
@@ -180,6 +187,29 @@ impl Database {
             .await?
             .rows_affected()
         })?;
+        Ok(changed == 1)
+    }
+
+    /// Brings a meeting whose artifacts were made of its transcript at `revision` to [`Stage::Rendered`]; says whether
+    /// it was still at that revision. If it was corrected meanwhile, its artifacts have to be made again.
+    pub async fn rendered(&self, meeting: &MeetingId, revision: u64, at: UnixMillis) -> Result<bool, Error> {
+        let changed = transaction!(
+            self,
+            Write,
+            "note that a meeting has its artifacts",
+            |connection| {
+                sql!(
+                "update meeting set stage = 'rendered', attempts = 0, failure = null, next_attempt_at = $3
+                where id = $1 and stage = 'summarised' and revision = $2",
+                meeting.as_str(),
+                i64::try_from(revision).unwrap_or(i64::MAX),
+                at.0
+            )
+                .execute(&mut *connection)
+                .await?
+                .rows_affected()
+            }
+        )?;
         Ok(changed == 1)
     }
 
@@ -299,7 +329,7 @@ impl Database {
 /// Id, start, last seen, and whether (1) the SID asked for is one of its own.
 type LiveRow = (String, i64, i64, i64);
 
-type OverviewRow = (
+pub(crate) type OverviewRow = (
     String,
     String,
     String,
@@ -318,7 +348,8 @@ type OverviewRow = (
 macro_rules! overview {
     ($which:literal) => {
         concat!(
-            "select id, room, stage, started_at, last_seen_at, ended_at, failure, attempts, title, language,
+            "select id, room, stage, started_at, last_seen_at, ended_at, failure, attempts,
+                coalesce(title, (select title from room where room.id = meeting.room)), language,
                 (select count(*) from segment where meeting_id = meeting.id and text <> ''),
                 (select count(*) from participant where meeting_id = meeting.id)
             from meeting ",
@@ -326,7 +357,7 @@ macro_rules! overview {
         )
     };
 }
-use overview;
+pub(crate) use overview;
 
 fn origin_of(live: Option<&LiveRow>, now: UnixMillis) -> Origin {
     match live {
@@ -345,7 +376,7 @@ fn fresh_id(now: UnixMillis) -> MeetingId {
     MeetingId::parse(id_made_at(now)).expect("36 characters without control characters")
 }
 
-fn overviews(rows: Vec<OverviewRow>, limit: u32) -> Result<Page<MeetingOverview>, Error> {
+pub(crate) fn overviews(rows: Vec<OverviewRow>, limit: u32) -> Result<Page<MeetingOverview>, Error> {
     let items = rows.into_iter().map(overview_of).collect::<Result<Vec<_>, _>>()?;
     Ok(page_of(items, limit, |last| Cursor {
         at: last.started_at,

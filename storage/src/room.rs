@@ -7,6 +7,7 @@ use crate::{
     Database, Error,
     database::{rows, sql, transaction},
     page::{Cursor, Page, before, page_of, rows_for},
+    search::{IndexedText, index_texts},
 };
 
 /// A room as its owner made it. Rooms that other systems open at LiveKit have no such row.
@@ -63,6 +64,28 @@ pub struct RoomChange<'a> {
     pub starts_at: Option<UnixMillis>,
     /// A new owner.
     pub owner: Option<&'a AccountId>,
+}
+
+/// What the worker goes by of a room's settings.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct RoomWishes {
+    /// Whether what is said is captioned.
+    pub captions: bool,
+    /// The language that is spoken and summarised in, BCP 47; else that of the worker's settings.
+    pub language: Option<String>,
+    /// Whether there is to be a summary.
+    pub summary: bool,
+}
+
+impl Default for RoomWishes {
+    fn default() -> Self {
+        Self {
+            captions: true,
+            language: None,
+            summary: true,
+        }
+    }
 }
 
 impl RoomStatus {
@@ -186,6 +209,28 @@ impl Database {
             )
             .execute(&mut *connection)
             .await?;
+            if let Some(title) = change.title {
+                // Lectures that have no title of their own are found by their room's.
+                sql!(
+                    "delete from search_text where kind = 'title' and meeting_id in
+                        (select id from meeting where room = $1 and title is null)",
+                    id.as_str()
+                )
+                .execute(&mut *connection)
+                .await?;
+                let untitled = rows!(
+                    (String,),
+                    "select id from meeting where room = $1 and title is null",
+                    id.as_str()
+                )
+                .fetch_all(&mut *connection)
+                .await?;
+                let titles: Vec<_> = untitled
+                    .iter()
+                    .map(|(meeting,)| IndexedText::title(self, meeting, title))
+                    .collect();
+                index_texts!(self, connection, &titles);
+            }
             rows!(RoomRow, room!("where id = $1"), id.as_str())
                 .fetch_optional(&mut *connection)
                 .await?
@@ -193,17 +238,15 @@ impl Database {
         row.map(room_of).transpose()
     }
 
-    /// Whether a room's owner wants it captioned. Rooms that nobody made here are: whoever runs the worker wants them so.
-    pub async fn wants_captions(&self, id: &RoomName) -> Result<bool, Error> {
-        let row = transaction!(self, Read, "see whether a room wants captions", |connection| {
+    /// What a room's owner wants of the worker. Rooms that nobody made here want what whoever runs the worker wants.
+    pub async fn room_wishes(&self, id: &RoomName) -> Result<RoomWishes, Error> {
+        let row = transaction!(self, Read, "see what a room's owner wants", |connection| {
             rows!((String,), "select settings from room where id = $1", id.as_str())
                 .fetch_optional(&mut *connection)
                 .await?
         })?;
-        row.map_or(Ok(true), |(settings,)| {
-            let wishes: Wishes =
-                serde_json::from_str(&settings).map_err(|_| Error::unreadable("settings", id.as_str()))?;
-            Ok(wishes.captions)
+        row.map_or(Ok(RoomWishes::default()), |(settings,)| {
+            serde_json::from_str(&settings).map_err(|_| Error::unreadable("settings", id.as_str()))
         })
     }
 
@@ -236,17 +279,6 @@ impl Database {
         })?;
         Ok(changed == 1)
     }
-}
-
-/// What the worker goes by of a room's settings.
-#[derive(Deserialize)]
-struct Wishes {
-    #[serde(default = "wanted")]
-    captions: bool,
-}
-
-fn wanted() -> bool {
-    true
 }
 
 type RoomRow = (

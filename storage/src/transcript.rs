@@ -15,6 +15,7 @@ use crate::{
     Database, Error,
     database::{rows, sql, transaction},
     meeting::without_nul,
+    search::{IndexedText, index_texts},
 };
 
 /// Something that a live meeting stores. Storing it twice is storing it once.
@@ -78,9 +79,10 @@ impl Database {
                 *position += 1;
                 *position
             };
+            let mut texts = Vec::new();
             for (meeting, record) in &records {
                 let meeting = meeting.as_str();
-                match record {
+                let stored = match record {
                     Record::Segment(segment) => sql!(
                         "insert into segment (meeting_id, id, track, identity, name, start_ms, end_ms, text, language,
                             words, utterance, position)
@@ -124,7 +126,15 @@ impl Database {
                 }
                 .execute(&mut *connection)
                 .await?;
+                match record {
+                    Record::Segment(segment) if stored.rows_affected() > 0 => {
+                        let id = segment.id.as_str();
+                        texts.push(IndexedText::segment(self, meeting, id, &segment.text));
+                    }
+                    _ => {}
+                }
             }
+            index_texts!(self, connection, &texts);
         })
     }
 
@@ -135,7 +145,8 @@ impl Database {
         let stored = transaction!(self, Read, "read a transcript", |connection| {
             let head = rows!(
                 HeadRow,
-                "select room, started_at, ended_at from meeting where id = $1",
+                "select room, (select title from room where room.id = meeting.room), started_at, ended_at, revision
+                from meeting where id = $1",
                 meeting.as_str()
             )
             .fetch_optional(&mut *connection)
@@ -183,7 +194,8 @@ fn lines_of<'a>(records: &[(&'a MeetingId, &Record)]) -> BTreeMap<&'a str, i64> 
     lines
 }
 
-type HeadRow = (String, i64, Option<i64>);
+/// Room, its title, start, end, and how often it was corrected.
+type HeadRow = (String, Option<String>, i64, Option<i64>, i64);
 type ParticipantRow = (String, String);
 type SegmentRow = (
     String,
@@ -201,7 +213,7 @@ type GapRow = (String, String, String, i64, i64, String);
 
 fn lecture_of(
     meeting: &MeetingId,
-    ((room, started_at, ended_at), participants, segments, gaps): (
+    ((room, room_title, started_at, ended_at, revision), participants, segments, gaps): (
         HeadRow,
         Vec<ParticipantRow>,
         Vec<SegmentRow>,
@@ -228,6 +240,8 @@ fn lecture_of(
     Some(Lecture {
         meeting: meeting.clone(),
         room: RoomName::parse(room).ok()?,
+        room_title,
+        revision: revision.unsigned_abs(),
         started_at: UnixMillis(started_at),
         // Words never lie behind the end, even if the clock was set back meanwhile.
         duration: Duration::from_millis(lasted.max(spoken.as_millis())),

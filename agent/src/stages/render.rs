@@ -91,13 +91,15 @@ mod tests {
         let lecture = Lecture {
             meeting: MeetingId::parse("m").expect("a good id"),
             room: RoomName::parse("r").expect("a good name"),
+            room_title: None,
+            revision: 0,
             started_at: UnixMillis(0),
             duration: Duration::from_secs(1),
             participants: Vec::new(),
             segments: Vec::new(),
             gaps: Vec::new(),
         };
-        Minutes::compose(&lecture, &extractive(&lecture))
+        Minutes::compose(&lecture, Some(&extractive(&lecture)))
     }
 
     fn program(folder: &Path, script: &str) -> PathBuf {

@@ -22,12 +22,19 @@ pub(super) fn write(lecture: &Lecture, summary: Option<&Summary>) -> Vec<u8> {
     bytes
 }
 
+/// A summary alone, as [`export`](super::export) has it in JSON.
+pub fn summary_json(summary: &Summary) -> serde_json::Value {
+    serde_json::to_value(SummaryJson::of(summary)).expect("strings and numbers always become JSON")
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct LectureJson<'a> {
     schema: &'static str,
     meeting_id: &'a str,
     room: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    room_title: Option<&'a str>,
     started_at: Option<String>,
     started_at_unix_ms: i64,
     duration_ms: u64,
@@ -91,6 +98,8 @@ struct SummaryJson<'a> {
     action_items: Vec<ActionItemJson<'a>>,
     coverage_percent: u8,
     dropped_lines: u32,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    older_than_transcript: bool,
 }
 
 #[derive(Serialize)]
@@ -134,6 +143,7 @@ impl<'a> LectureJson<'a> {
             schema: "lectern.transcript/1",
             meeting_id: lecture.meeting.as_str(),
             room: lecture.room.as_str(),
+            room_title: lecture.room_title.as_deref(),
             started_at: instant_of(lecture.started_at).and_then(|instant| instant.format(&Rfc3339).ok()),
             started_at_unix_ms: lecture.started_at.0,
             duration_ms: u64::try_from(lecture.duration.as_millis()).unwrap_or(u64::MAX),
@@ -214,6 +224,7 @@ impl<'a> SummaryJson<'a> {
             action_items: summary.action_items.iter().map(ActionItemJson::of).collect(),
             coverage_percent: summary.coverage_percent,
             dropped_lines: summary.dropped_lines,
+            older_than_transcript: summary.is_outdated,
         }
     }
 }

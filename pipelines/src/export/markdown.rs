@@ -17,12 +17,12 @@ pub(super) fn write(lecture: &Lecture, summary: Option<&Summary>) -> String {
 }
 
 fn write_whole(file: &mut String, lecture: &Lecture, summary: Option<&Summary>) -> std::fmt::Result {
-    let title = summary.map_or(lecture.room.as_str(), |summary| &summary.title);
+    let title = summary.map_or(lecture.called(), |summary| &summary.title);
     writeln!(file, "# {}\n", literal(title))?;
     writeln!(
         file,
         "{}, {}",
-        literal(lecture.room.as_str()),
+        literal(lecture.called()),
         date_of(lecture.started_at)
     )?;
     if !lecture.participants.is_empty() {

@@ -15,6 +15,7 @@ mod txt;
 mod vtt;
 
 pub(crate) use calendar::date_of;
+pub use json::summary_json;
 pub(crate) use paragraph::{Joining, paragraphs};
 pub(crate) use plain::{name_of, plain};
 
@@ -80,6 +81,7 @@ impl ExportFormat {
 /// |---|---|
 /// | `schema` | `"lectern.transcript/1"`; a change that breaks readers raises the number |
 /// | `meetingId`, `room` | ids |
+/// | `roomTitle` | what its owner calls the room; absent where nobody does |
 /// | `startedAt` | RFC 3339, UTC; `null` if it lies outside the years 0 to 9999 |
 /// | `startedAtUnixMs`, `durationMs` | numbers |
 /// | `participants[]` | `identity`, `name` |
@@ -87,7 +89,7 @@ impl ExportFormat {
 /// | `segments[].words[]` | `text`, `startMs`, `endMs`, `confidence` (0 to 1) |
 /// | `gaps[]` | speech that is missing: `trackSid`, `identity`, `name`, `startMs`, `endMs`, `reason` |
 /// | `gaps[].reason` | `recogniser_away`, `recogniser_refused` or `recogniser_silent` |
-/// | `summary` | `null`, or `source` (`kind`: `extractive` or `model`, `model`: its name or `null`), `title`, `language`, `abstract[]`, `chapters[]` (`title`, `startMs`, `endMs`, `lines[]`), `keyTerms[]` (`term`, `explanation`, `citations[]`), `actionItems[]` (`text`, `owner`, `citations[]`), `coveragePercent`, `droppedLines` |
+/// | `summary` | `null`, or `source` (`kind`: `extractive` or `model`, `model`: its name or `null`), `title`, `language`, `abstract[]`, `chapters[]` (`title`, `startMs`, `endMs`, `lines[]`), `keyTerms[]` (`term`, `explanation`, `citations[]`), `actionItems[]` (`text`, `owner`, `citations[]`), `coveragePercent`, `droppedLines`; `olderThanTranscript`: `true`, and else absent, where something that it rests on was corrected after it was made |
 /// | `summary.abstract[]`, `…lines[]` | `text`, `citations[]`: ids of the segments it rests on |
 ///
 /// Readers must ignore fields they don't know.

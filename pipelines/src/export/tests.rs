@@ -61,6 +61,8 @@ pub(crate) fn lecture() -> Lecture {
     Lecture {
         meeting: MeetingId::parse("MT_1").expect("a good id"),
         room: RoomName::parse("physics-101").expect("a good name"),
+        room_title: None,
+        revision: 0,
         started_at: UnixMillis(1_795_256_100_000),
         duration: Duration::from_secs(70),
         participants: vec![
@@ -124,6 +126,7 @@ pub(crate) fn summary() -> Summary {
         }],
         coverage_percent: 100,
         dropped_lines: 0,
+        is_outdated: false,
     }
 }
 

@@ -10,11 +10,7 @@ use crate::Lecture;
 
 pub(super) fn write(lecture: &Lecture) -> String {
     let names: Vec<_> = lecture.participants.iter().map(name_of).collect();
-    let mut head = format!(
-        "{}\n{}\n",
-        plain(lecture.room.as_str()),
-        date_of(lecture.started_at)
-    );
+    let mut head = format!("{}\n{}\n", plain(lecture.called()), date_of(lecture.started_at));
     if !names.is_empty() {
         head = format!("{head}{}\n", names.join(", "));
     }

@@ -12,7 +12,7 @@ use crate::{Lecture, MediaTime};
 pub(super) fn write(lecture: &Lecture) -> String {
     let mut file = format!(
         "WEBVTT\n\nNOTE {}, {}\n",
-        escaped(&plain(lecture.room.as_str())),
+        escaped(&plain(lecture.called())),
         date_of(lecture.started_at)
     );
     for cue in cues(lecture, |_| 0) {

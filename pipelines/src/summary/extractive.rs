@@ -46,6 +46,7 @@ pub fn extractive(lecture: &Lecture) -> Summary {
         action_items: Vec::new(),
         coverage_percent: 100,
         dropped_lines: 0,
+        is_outdated: false,
     }
 }
 

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{MediaTime, SegmentId};
+use super::main_language;
+use crate::{Lecture, MediaTime, SegmentId};
 
 /// A meeting in short; stored as JSON beside the transcript.
 ///
@@ -27,6 +28,55 @@ pub struct Summary {
     pub coverage_percent: u8,
     /// Lines left out because they rested on nothing that was said.
     pub dropped_lines: u32,
+    /// Whether something that it rests on was corrected after it was made; known to who reads it, and never stored.
+    #[serde(skip)]
+    pub is_outdated: bool,
+}
+
+impl Summary {
+    /// What stands for a summary where nobody wants one: it says nothing.
+    pub(crate) fn none(lecture: &Lecture) -> Self {
+        Self {
+            source: SummarySource::Extractive,
+            title: lecture.called().to_owned(),
+            language: main_language(lecture),
+            abstract_lines: Vec::new(),
+            chapters: Vec::new(),
+            key_terms: Vec::new(),
+            action_items: Vec::new(),
+            coverage_percent: 100,
+            dropped_lines: 0,
+            is_outdated: false,
+        }
+    }
+
+    /// All that it says, but for its title.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        let chapters = self.chapters.iter().flat_map(|chapter| {
+            let lines = chapter.lines.iter().map(|line| line.text.as_str());
+            std::iter::once(chapter.title.as_str()).chain(lines)
+        });
+        let terms = self
+            .key_terms
+            .iter()
+            .flat_map(|term| [term.term.as_str(), term.explanation.as_str()]);
+        let items = self.action_items.iter().map(|item| item.text.as_str());
+        let lines = self.abstract_lines.iter().map(|line| line.text.as_str());
+        lines.chain(chapters).chain(terms).chain(items)
+    }
+
+    /// Every segment that it rests on, some of them more than once.
+    pub fn citations(&self) -> impl Iterator<Item = &SegmentId> {
+        let chapters = self.chapters.iter().flat_map(|chapter| &chapter.lines);
+        let lines = self
+            .abstract_lines
+            .iter()
+            .chain(chapters)
+            .map(|line| &line.citations);
+        let terms = self.key_terms.iter().map(|term| &term.citations);
+        let items = self.action_items.iter().map(|item| &item.citations);
+        lines.chain(terms).chain(items).flatten()
+    }
 }
 
 /// Who made a summary.

@@ -232,6 +232,7 @@ impl Notes {
                 .collect(),
             coverage_percent,
             dropped_lines: self.dropped,
+            is_outdated: false,
         }
     }
 

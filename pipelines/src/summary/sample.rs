@@ -56,6 +56,8 @@ pub(super) fn lecture(said: impl IntoIterator<Item = Said>) -> Lecture {
     Lecture {
         meeting: MeetingId::parse("0190-meeting").expect("a good id"),
         room: RoomName::parse("physics-101").expect("a good name"),
+        room_title: None,
+        revision: 0,
         started_at: UnixMillis(1_790_000_000_000),
         duration: segments
             .last()

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     ApiError, ErrorCode, Service,
-    body::{Body, InPath, InQuery, Paging, one_line},
+    body::{Body, InPath, InQuery, Paging, one_line, some_text},
     caller::Caller,
     error::ErrorBody,
     sse::{self, Told},
@@ -102,7 +102,7 @@ pub(crate) async fn write(
     let new = NewChatMessage {
         identity: &person.identity,
         name: &person.name,
-        text: parse_text(&written.text)?,
+        text: some_text("text", &written.text, TEXT_CHARS_MAX)?,
     };
     let message = service
         .database
@@ -125,7 +125,7 @@ pub(crate) async fn edit(
     Body(written): Body<Written>,
 ) -> Result<Json<MessageView>, ApiError> {
     let (room, person) = service.chatting(&caller, id).await?;
-    let text = parse_text(&written.text)?;
+    let text = some_text("text", &written.text, TEXT_CHARS_MAX)?;
     let message = service.message(&room.id, &message).await?;
     if message.identity != person.identity {
         return Err(ApiError::forbidden("only its author changes a message"));
@@ -321,21 +321,6 @@ fn reaction_of(person: &Insider, emoji: &str) -> Result<Reaction, ApiError> {
         emoji: one_line("emoji", emoji, EMOJI_CHARS_MAX)?,
         identity: person.identity.clone(),
     })
-}
-
-/// A text of several lines: not empty, not too long, without the one character that no database takes.
-fn parse_text(text: &str) -> Result<&str, ApiError> {
-    let text = text.trim();
-    if text.is_empty() || text.contains('\0') {
-        return Err(ApiError::invalid("text", "it is empty, or has a NUL in it"));
-    }
-    match text.chars().count() > TEXT_CHARS_MAX {
-        true => Err(ApiError::invalid(
-            "text",
-            format!("it may have at most {TEXT_CHARS_MAX} characters"),
-        )),
-        false => Ok(text),
-    }
 }
 
 fn no_message() -> ApiError {

@@ -231,6 +231,31 @@ const TABLE: &[(&str, &str, [u16; 6])] = &[
         [401, 403, 200, 403, 200, 403],
     ),
     (
+        "GET /api/lectures/{lectureId}/segments",
+        "",
+        [401, 403, 200, 403, 200, 403],
+    ),
+    (
+        "PATCH /api/lectures/{lectureId}/segments/{segmentId}",
+        r#"{"text":"Energy is preserved."}"#,
+        [401, 403, 200, 403, 200, 403],
+    ),
+    (
+        "GET /api/lectures/{lectureId}/segments/{segmentId}/versions",
+        "",
+        [401, 403, 200, 403, 200, 403],
+    ),
+    (
+        "POST /api/lectures/{lectureId}/summarise",
+        r#"{"language":"de"}"#,
+        [401, 403, 202, 403, 202, 403],
+    ),
+    (
+        "GET /api/lectures/{lectureId}/summaries",
+        "",
+        [401, 403, 200, 403, 200, 403],
+    ),
+    (
         "DELETE /api/lectures/{lectureId}",
         "",
         [401, 403, 204, 403, 204, 403],
@@ -353,6 +378,7 @@ async fn every_route_lets_in_whom_its_row_says(place: Place) {
                     .replace("{meetingId}", &id)
                     .replace("{lectureId}", lecture.as_str())
                     .replace("{file}", "artifact.pdf")
+                    .replace("{segmentId}", "SG_1")
                     .replace("{entryId}", &text(&waiting["lobbyEntryId"]))
                     .replace("{code}", &text(&room["code"]))
                     .replace("{keyId}", &text(&key["id"]))

@@ -2,7 +2,7 @@
 
 use lectern_pipelines::{
     MediaTime, MeetingId, Participant, ParticipantIdentity, RoomName, RoomSid, Segment, SegmentId, Stage,
-    TrackSid, UnixMillis,
+    Summary, TrackSid, UnixMillis,
 };
 use lectern_storage::{Artifact, NewSummary, object_key};
 use reqwest::Method;
@@ -48,11 +48,12 @@ pub(crate) async fn held_meeting(world: &World, room: &str) -> MeetingId {
         "abstract_lines": [{ "text": "Energy is conserved.", "citations": ["SG_1"] }],
         "chapters": [], "key_terms": [], "action_items": [], "coverage_percent": 100, "dropped_lines": 0
     });
-    let summary = summary.to_string();
+    let summary: Summary = serde_json::from_value(summary).expect("a summary");
     let new = NewSummary {
-        title: Some("Energy"),
-        language: Some("en"),
-        json: &summary,
+        version: 1,
+        summary: &summary,
+        revision: 0,
+        made_at: UnixMillis(5_000),
     };
     database.store_summary(&opened.id, new).await.expect("stored");
     for (from, to) in Stage::ALL.iter().zip(&Stage::ALL[1..]) {
@@ -224,5 +225,282 @@ async fn lecture_without_a_pdf_says_that_it_comes() {
         (status, &lecture["summary"], &lecture["stage"]),
         (200, &Value::Null, &json!("live"))
     );
+    world.end().await;
+}
+
+#[tokio::test]
+async fn what_was_misheard_is_put_right_by_who_holds_the_room() {
+    let world = World::new().await;
+    let ada = world.host("Ada").await;
+    let room = text(&world.room(&ada, json!({})).await["id"]);
+    let bob = Proof::Token(text(&world.join(&room, "Bob", json!({})).await.1["guestToken"]));
+    let id = held_meeting(&world, &room).await;
+    let path = format!("/api/lectures/{id}/segments");
+    let (status, listed) = world.get(&path, &bob).await;
+    assert_eq!(
+        (status, &listed["items"]),
+        (
+            200,
+            &json!([{
+                "id": "SG_1", "startMs": 500, "endMs": 2500, "language": "en", "identity": "user-ada",
+                "name": "<b>Ada</b>", "text": "Energy is <script>conserved</script>.", "version": 0,
+                "correctedAt": null
+            }])
+        )
+    );
+    let one = format!("{path}/SG_1");
+    let correct = async |body: Value, path: &str, proof| {
+        let (status, body) = world.call(Method::PATCH, path, proof, Some(body)).await;
+        (status, code(&body).to_owned(), body)
+    };
+    for (body, path, proof, status, error) in [
+        (json!({ "text": "x" }), &one, &bob, 403, "FORBIDDEN"),
+        (json!({ "text": " " }), &one, &ada, 422, "VALIDATION_FAILED"),
+        (json!({ "text": "a\u{0}b" }), &one, &ada, 422, "VALIDATION_FAILED"),
+        (
+            json!({ "text": "x".repeat(5001) }),
+            &one,
+            &ada,
+            422,
+            "VALIDATION_FAILED",
+        ),
+        (json!({}), &one, &ada, 422, "VALIDATION_FAILED"),
+        (
+            json!({ "text": "x", "speaker": "user-eve" }),
+            &one,
+            &ada,
+            422,
+            "VALIDATION_FAILED",
+        ),
+        (
+            json!({ "text": "x", "version": 7 }),
+            &one,
+            &ada,
+            409,
+            "SEGMENT_CHANGED",
+        ),
+        (
+            json!({ "text": "x" }),
+            &format!("{path}/SG_9"),
+            &ada,
+            404,
+            "SEGMENT_NOT_FOUND",
+        ),
+    ] {
+        let answer = correct(body.clone(), path, proof).await;
+        assert_eq!(
+            (answer.0, answer.1.as_str()),
+            (status, error),
+            "{body}: {}",
+            answer.2
+        );
+    }
+    let right = json!({ "text": "Energie bleibt erhalten.", "speaker": "user-ada", "version": 0 });
+    let (status, _, corrected) = correct(right, &one, &ada).await;
+    assert_eq!((status, &corrected["version"]), (200, &json!(1)), "{corrected}");
+    assert!(corrected["correctedAt"].is_string());
+
+    // Everything that is read says so, and the worker is told to make the files anew.
+    let (_, lecture) = world.get(&format!("/api/lectures/{id}"), &bob).await;
+    assert_eq!(lecture["stage"], "summarised");
+    assert_eq!(lecture["summary"]["olderThanTranscript"], true, "{lecture}");
+    let txt = world
+        .request(Method::GET, &format!("/api/lectures/{id}/transcript.txt"), &bob)
+        .send()
+        .await;
+    let txt = txt.expect("an answer").text().await.expect("text");
+    assert!(txt.contains("erhalten") && !txt.contains("conserved"), "{txt}");
+    let (_, found) = world.get("/api/lectures?q=erhalten", &ada).await;
+    assert_eq!(found["items"][0]["highlights"][0]["segmentId"], "SG_1");
+    let (status, versions) = world.get(&format!("{one}/versions"), &ada).await;
+    assert_eq!(status, 200);
+    assert_eq!(versions["items"][0]["text"], "Energie bleibt erhalten.");
+    assert!(versions["items"][0]["correctedBy"].is_string());
+    assert_eq!(
+        (
+            &versions["items"][1]["text"],
+            &versions["items"][1]["correctedBy"]
+        ),
+        (&json!("Energy is <script>conserved</script>."), &Value::Null)
+    );
+    // What was taken back is nobody else's.
+    assert_eq!(world.get(&format!("{one}/versions"), &bob).await.0, 403);
+    let (status, body) = world.get(&format!("{path}/SG_9/versions"), &ada).await;
+    assert_eq!((status, code(&body)), (404, "SEGMENT_NOT_FOUND"));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn hosts_ask_for_another_summary() {
+    let world = World::new().await;
+    let ada = world.host("Ada").await;
+    let room = text(&world.room(&ada, json!({})).await["id"]);
+    let bob = Proof::Token(text(&world.join(&room, "Bob", json!({})).await.1["guestToken"]));
+    let id = held_meeting(&world, &room).await;
+    let (order, versions) = (
+        format!("/api/lectures/{id}/summarise"),
+        format!("/api/lectures/{id}/summaries"),
+    );
+    let ask = async |body: Value, proof| {
+        let (status, body) = world.call(Method::POST, &order, proof, Some(body)).await;
+        (status, code(&body).to_owned(), body)
+    };
+    for (body, proof, status, error) in [
+        (json!({}), &bob, 403, "FORBIDDEN"),
+        (
+            json!({ "language": "German, please" }),
+            &ada,
+            422,
+            "VALIDATION_FAILED",
+        ),
+        (json!({ "instructions": "" }), &ada, 422, "VALIDATION_FAILED"),
+        (
+            json!({ "instructions": "x".repeat(1001) }),
+            &ada,
+            422,
+            "VALIDATION_FAILED",
+        ),
+        (json!({ "model": "another" }), &ada, 422, "VALIDATION_FAILED"),
+    ] {
+        let answer = ask(body.clone(), proof).await;
+        assert_eq!(
+            (answer.0, answer.1.as_str()),
+            (status, error),
+            "{body}: {}",
+            answer.2
+        );
+    }
+    let wanted = json!({ "language": "de", "prompt": "Only the formulas." });
+    let (status, _, ordered) = ask(wanted, &ada).await;
+    assert_eq!((status, &ordered["version"]), (202, &json!(2)), "{ordered}");
+    let (_, lecture) = world.get(&format!("/api/lectures/{id}"), &bob).await;
+    assert_eq!(
+        (&lecture["stage"], &lecture["summary"]["title"]),
+        (&json!("transcribed"), &json!("Energy"))
+    );
+    let (status, code, _) = ask(json!({}), &ada).await;
+    assert_eq!((status, code.as_str()), (409, "NOT_YET"), "one after the other");
+    let (_, listed) = world.get(&versions, &ada).await;
+    let (newest, first) = (&listed["items"][0], &listed["items"][1]);
+    assert_eq!(
+        (
+            &newest["language"],
+            &newest["instructions"],
+            &newest["summary"],
+            &newest["madeAt"]
+        ),
+        (
+            &json!("de"),
+            &json!("Only the formulas."),
+            &Value::Null,
+            &Value::Null
+        )
+    );
+    assert!(
+        newest["askedBy"].is_string() && newest["askedAt"].is_string(),
+        "{newest}"
+    );
+    assert_eq!(
+        (&first["summary"]["title"], &first["askedBy"]),
+        (&json!("Energy"), &Value::Null)
+    );
+    assert_eq!(world.get(&versions, &bob).await.0, 403);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn lecture_without_a_summary_is_called_as_its_room() {
+    let world = World::new().await;
+    let ada = world.host("Ada").await;
+    let room = text(&world.room(&ada, json!({})).await["id"]);
+    let name = RoomName::parse(&*room).expect("a name");
+    let sid = RoomSid::parse("RM_1").expect("a SID");
+    let opened = world
+        .database
+        .open_meeting(&name, &sid, UnixMillis(1_000))
+        .await
+        .expect("opened");
+    let renamed = json!({ "title": "Thermodynamics" });
+    world
+        .ok(Method::PATCH, &format!("/api/rooms/{room}"), &ada, Some(renamed))
+        .await;
+    for path in ["/api/lectures", "/api/lectures?q=thermo"] {
+        let (_, listed) = world.get(path, &ada).await;
+        assert_eq!(listed["items"][0]["title"], "Thermodynamics", "{path}");
+    }
+    let txt = world
+        .request(
+            Method::GET,
+            &format!("/api/lectures/{}/transcript.txt", opened.id),
+            &ada,
+        )
+        .send()
+        .await;
+    let txt = txt.expect("an answer").text().await.expect("text");
+    assert!(txt.starts_with("Thermodynamics\n"), "{txt}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn lectures_are_found_by_what_was_said() {
+    let world = World::new().await;
+    let (ada, eve) = (world.host("Ada").await, world.host("Eve").await);
+    let room = text(&world.room(&ada, json!({})).await["id"]);
+    let first = held_meeting(&world, &room).await;
+    let second = held_meeting(&world, &room).await;
+    let search = async |query: &str, proof| {
+        let path = "/api/lectures";
+        let request = world.request(Method::GET, path, proof).query(&[("q", query)]);
+        let response = request.send().await.expect("an answer");
+        let status = response.status().as_u16();
+        (status, response.json::<Value>().await.expect("JSON"))
+    };
+    let (_, found) = search("CONSERV", &ada).await;
+    assert_eq!(found["items"].as_array().map(Vec::len), Some(2), "{found}");
+    assert_eq!(
+        found["items"][0]["highlights"],
+        json!([
+            { "field": "summary", "text": "Energy is conserved.", "matches": [{ "start": 10, "end": 19 }] },
+            {
+                "field": "transcript", "text": "Energy is <script>conserved</script>.",
+                "matches": [{ "start": 18, "end": 27 }],
+                "segmentId": "SG_1", "name": "<b>Ada</b>", "startMs": 500
+            }
+        ])
+    );
+    assert_eq!(search("conserv", &eve).await.1["items"], json!([]), "not hers");
+    let (_, page) = world.get("/api/lectures?q=energy&limit=1", &ada).await;
+    let next = format!(
+        "/api/lectures?q=energy&limit=1&cursor={}",
+        text(&page["nextCursor"])
+    );
+    let (_, rest) = world.get(&next, &ada).await;
+    let mut ids = [text(&page["items"][0]["id"]), text(&rest["items"][0]["id"])];
+    ids.sort();
+    let mut held = [first.to_string(), second.to_string()];
+    held.sort();
+    assert_eq!((ids, &rest["nextCursor"]), (held, &Value::Null));
+
+    for odd in [
+        "\"energy",
+        "energy*)",
+        "NOT AND OR",
+        "'; drop table meeting;--",
+        "en\0ergy",
+        "% _",
+        "-",
+        "🧲",
+    ] {
+        let (status, found) = search(odd, &ada).await;
+        assert_eq!(status, 200, "{odd:?}: {found}");
+    }
+    // Nothing to look for is no search.
+    assert_eq!(
+        search(" ", &ada).await.1["items"].as_array().map(Vec::len),
+        Some(2)
+    );
+    let (status, body) = search(&"x".repeat(201), &ada).await;
+    assert_eq!((status, code(&body)), (422, "VALIDATION_FAILED"));
+    assert_eq!(body["error"]["details"]["field"], "q");
     world.end().await;
 }

@@ -3,6 +3,7 @@
 //! `cargo test -p lectern-storage --test contract -- sqlite folder` needs nothing; the others need servers:
 //! `make test`, or `scripts/with-services cargo test -p lectern-storage`.
 
+mod corrections;
 mod files;
 mod folder;
 mod objects;
@@ -11,7 +12,9 @@ mod proxy;
 mod rooms;
 mod rows;
 mod s3;
+mod search;
 mod sqlite;
+mod summaries;
 mod things;
 mod writing;
 
@@ -78,6 +81,23 @@ macro_rules! database_contract {
             file_of_nothing_is_not_shared
             erased_room_leaves_its_objects_to_be_erased
             erased_lecture_takes_what_was_shared_meanwhile
+        );
+        crate::contract!($open, search:
+            lecture_is_found_by_title_summary_and_words
+            index_follows_what_it_is_of
+            search_shows_an_owner_their_own_page_by_page
+            lectures_of_older_versions_are_indexed
+            search_finds_what_the_terms_are_in
+        );
+        crate::contract!($open, corrections:
+            correction_keeps_all_that_was_before
+            correction_of_another_version_is_refused
+            corrected_lecture_is_rendered_again
+            one_of_eight_correctors_of_a_version_is_first
+        );
+        crate::contract!($open, summaries:
+            summaries_are_asked_for_made_and_kept
+            unreadable_summary_is_made_anew
         );
         crate::contract!($open, writing:
             writer_answers_each_segment_once_it_is_stored

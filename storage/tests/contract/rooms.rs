@@ -6,7 +6,7 @@ use lectern_pipelines::{AccountId, GuestState, RoomName, UnixMillis};
 use lectern_storage::{
     AccountRole, Artifact, Audience, Cursor, Database, Decided, Decision, Door, EVENTS_READ_MAX, Guest,
     NewAccount, NewAuditEntry, NewEvent, NewGuest, ObjectKey, Objects, ObjectsConfig, Room, RoomChange,
-    RoomStatus, object_key,
+    RoomStatus, RoomWishes, object_key,
 };
 use tokio::task::JoinSet;
 
@@ -224,14 +224,26 @@ pub(crate) async fn room_is_found_by_id_and_code(place: &Place) {
     assert!(database.set_door(&id, Door::Locked).await.expect("stored"));
     let now = database.room(&id).await.expect("readable").expect("there");
     assert_eq!((now.status, now.door), (RoomStatus::Live, Door::Locked));
-    let wants_captions = async |id: &RoomName| database.wants_captions(id).await.expect("readable");
-    assert!(wants_captions(&id).await && wants_captions(&room("nobody's")).await);
+    let wishes = async |id: &RoomName| database.room_wishes(id).await.expect("readable");
+    assert_eq!(wishes(&id).await, RoomWishes::default());
+    assert_eq!(wishes(&room("nobody's")).await, RoomWishes::default());
     let silent = RoomChange {
         settings: Some(r#"{"lobby":true,"captions":false}"#),
         ..RoomChange::default()
     };
     database.change_room(&id, silent).await.expect("stored");
-    assert!(!wants_captions(&id).await);
+    assert!(!wishes(&id).await.captions);
+    let spoken = RoomChange {
+        settings: Some(r#"{"language":"pt-BR","summary":false,"pin":null}"#),
+        ..RoomChange::default()
+    };
+    database.change_room(&id, spoken).await.expect("stored");
+    let expected = RoomWishes {
+        captions: true,
+        language: Some("pt-BR".to_owned()),
+        summary: false,
+    };
+    assert_eq!(wishes(&id).await, expected);
     let now = database.room(&id).await.expect("readable").expect("there");
     for owner in [None, Some(&found.owner)] {
         let page = database.rooms(owner, 5, None).await.expect("listed");

@@ -9,6 +9,7 @@ use lectern_storage::{
 };
 use tokio::task::JoinSet;
 
+use crate::search::summary;
 use crate::things::{Place, gap, person, room, segment, sid};
 
 pub(crate) async fn migrations_run_once_whoever_starts(place: &Place) {
@@ -689,17 +690,16 @@ pub(crate) async fn summary_and_artifacts_are_replaced(place: &Place) {
     let meeting = place.meeting("a", 0).await;
     assert_eq!(database.summary(&meeting).await.expect("readable"), None);
     assert_eq!(database.artifacts(&meeting).await.expect("readable"), []);
-    for json in [r#"{"title":"First"}"#, r#"{"title":"Второй"}"#] {
-        let summary = NewSummary {
-            title: Some("Title"),
-            language: Some("ru"),
-            json,
+    for title in ["First", "Второй\0"] {
+        let summary = summary(title, "A line.");
+        let new = NewSummary {
+            version: 1,
+            summary: &summary,
+            revision: 0,
+            made_at: UnixMillis(5),
         };
-        database.store_summary(&meeting, summary).await.expect("stored");
-        assert_eq!(
-            database.summary(&meeting).await.expect("readable").as_deref(),
-            Some(json)
-        );
+        database.store_summary(&meeting, new).await.expect("stored");
+        assert_eq!(database.summary(&meeting).await.expect("readable"), Some(summary));
     }
     let overview = database
         .meeting(&meeting)
@@ -708,7 +708,7 @@ pub(crate) async fn summary_and_artifacts_are_replaced(place: &Place) {
         .expect("there");
     assert_eq!(
         (overview.title.as_deref(), overview.language.as_deref()),
-        (Some("Title"), Some("ru"))
+        (Some("Второй\u{fffd}"), Some("en"))
     );
     let artifact = |kind: &str, bytes| Artifact {
         kind: kind.to_owned(),

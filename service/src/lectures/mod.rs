@@ -1,5 +1,9 @@
 //! Lectures: what was said in rooms, and what was made of it.
 
+mod search;
+pub(crate) mod segments;
+pub(crate) mod summaries;
+
 use std::{sync::Arc, time::Duration};
 
 use axum::{
@@ -9,12 +13,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use lectern_pipelines::{ExportFormat, GuestState, Lecture, MeetingId, RoomName, Summary, export};
-use lectern_storage::{AccountRole, Artifact, MeetingOverview};
+use lectern_storage::{Account, AccountRole, Artifact, MeetingOverview};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::task::spawn_blocking;
 use utoipa::ToSchema;
 
+use self::search::{Highlight, Search, found_view};
 use crate::{
     ApiError, ErrorCode, Service,
     body::{InPath, InQuery, Paging},
@@ -30,7 +35,7 @@ use crate::{
 pub(crate) struct LectureView {
     id: String,
     room_id: String,
-    /// What it was about; null until there is a summary.
+    /// What it was about; what its room is called until there is a summary, or null.
     title: Option<String>,
     /// `live`, `ended`, `transcribed`, `summarised` or `rendered`: how far it has come.
     stage: &'static str,
@@ -44,6 +49,9 @@ pub(crate) struct LectureView {
     participants: u64,
     /// Why the next stage has not been reached, if it was tried.
     failure: Option<String>,
+    /// Where it has what was looked for; in the replies to searches alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    highlights: Option<Vec<Highlight>>,
 }
 
 /// A lecture, whole but for its transcript.
@@ -59,7 +67,8 @@ pub(crate) struct WholeLecture {
     /// What is known to be missing: `name`, `startMs`, `endMs`, `reason`.
     #[schema(value_type = Vec<Object>)]
     gaps: Value,
-    /// `title`, `abstract`, `chapters`, `keyTerms`, `actionItems`, `coveragePercent`, `source`; null until there is one.
+    /// `title`, `abstract`, `chapters`, `keyTerms`, `actionItems`, `coveragePercent`, `source`; with `olderThanTranscript`
+    /// where something that it rests on was corrected since; null until there is one.
     #[schema(value_type = Option<Object>)]
     summary: Value,
     /// What can be fetched.
@@ -76,22 +85,28 @@ pub(crate) struct FileView {
     url: String,
 }
 
-/// One's own lectures, the latest first; all for an administrator.
-#[utoipa::path(get, path = "/api/lectures", tag = "lectures", params(Paging),
+/// One's own lectures, the latest first; all for an administrator. With `q`, those that have what it looks for.
+#[utoipa::path(get, path = "/api/lectures", tag = "lectures", params(Search, Paging),
     responses((status = 200, body = Items<LectureView>), (status = "4XX", body = ErrorBody)))]
 pub(crate) async fn list(
     State(service): State<Arc<Service>>,
     caller: Caller,
+    InQuery(search): InQuery<Search>,
     InQuery(paging): InQuery<Paging>,
 ) -> Result<Json<Items<LectureView>>, ApiError> {
     let account = caller.account()?;
-    let (limit, after) = paging.parse()?;
+    let (query, (limit, after)) = (search.parse()?, paging.parse()?);
     let owner = match account.role {
         AccountRole::Admin => None,
         AccountRole::Host => Some(&account.id),
     };
-    let page = service.database.lectures(owner, limit, after.as_ref()).await?;
-    Ok(Json(Items::of(page, LectureView::of)))
+    let (database, after) = (&service.database, after.as_ref());
+    let Some(query) = query else {
+        let page = database.lectures(owner, limit, after).await?;
+        return Ok(Json(Items::of(page, LectureView::of)));
+    };
+    let page = database.search_lectures(owner, &query, limit, after).await?;
+    Ok(Json(Items::of(page, |found| found_view(&query, found))))
 }
 
 /// A lecture: summary, chapters, key terms, action items, who was there, what is missing, and its files.
@@ -153,14 +168,16 @@ pub(crate) async fn erase(
     caller: Caller,
     InPath(id): InPath<String>,
 ) -> Result<StatusCode, ApiError> {
-    let (overview, reader) = service.readable_lecture(&caller, id).await?;
-    let Reader::Host(account) = reader else {
-        return Err(ApiError::forbidden("only who holds the room may do this"));
-    };
+    let (overview, account) = service.held_lecture(&caller, id).await?;
     service.database.ask_to_erase(&overview.id, service.now()).await?;
     let (room, lecture) = (&overview.room, overview.id.as_str());
     service
-        .note(Some(&account), "lecture.erase", Some(room), Some(lecture))
+        .note(
+            Some(account.id.as_str()),
+            "lecture.erase",
+            Some(room),
+            Some(lecture),
+        )
         .await?;
     // What can't be erased yet is tried again until it can.
     service.erase(&overview.id).await?;
@@ -169,8 +186,8 @@ pub(crate) async fn erase(
 
 /// Who reads a lecture.
 enum Reader {
-    /// Who holds its room: the account's id.
-    Host(String),
+    /// Who holds its room.
+    Host(Account),
     /// Who was let in.
     Guest,
 }
@@ -201,16 +218,28 @@ impl Service {
         }
     }
 
+    /// A lecture whose room the caller holds.
+    async fn held_lecture(
+        &self,
+        caller: &Caller,
+        id: String,
+    ) -> Result<(MeetingOverview, Account), ApiError> {
+        match self.readable_lecture(caller, id).await? {
+            (overview, Reader::Host(account)) => Ok((overview, account)),
+            (_, Reader::Guest) => Err(ApiError::forbidden("only who holds the room may do this")),
+        }
+    }
+
     async fn reader_of(&self, caller: &Caller, room: &RoomName) -> Result<Option<Reader>, ApiError> {
         // Rooms that other systems made at LiveKit have lectures too, for administrators alone.
         if let Ok(admin) = caller.admin() {
-            return Ok(Some(Reader::Host(admin.id.as_str().to_owned())));
+            return Ok(Some(Reader::Host(admin.clone())));
         }
         if self.database.room(room).await?.is_none() {
             return Ok(None);
         }
         Ok(match self.standing(caller, room).await?.1 {
-            Standing::Host(account) => Some(Reader::Host(account.id.as_str().to_owned())),
+            Standing::Host(account) => Some(Reader::Host(account)),
             Standing::Guest(guest) if guest.state == GuestState::Admitted => Some(Reader::Guest),
             Standing::Guest(_) | Standing::Stranger => None,
         })
@@ -219,9 +248,7 @@ impl Service {
     async fn stored_lecture(&self, id: &MeetingId) -> Result<(Lecture, Option<Summary>), ApiError> {
         let missing = || ApiError::new(ErrorCode::LectureNotFound, "there is no such lecture any more");
         let lecture = self.database.lecture(id).await?.ok_or_else(missing)?;
-        let summary = self.database.summary(id).await?;
-        let summary = summary.as_deref().map(serde_json::from_str).transpose();
-        Ok((lecture, summary.map_err(ApiError::internal)?))
+        Ok((lecture, self.database.summary(id).await?))
     }
 
     async fn pdf(&self, overview: &MeetingOverview) -> Result<Response, ApiError> {
@@ -310,6 +337,7 @@ impl LectureView {
             segments: overview.segments,
             participants: overview.participants,
             failure: overview.failure.clone(),
+            highlights: None,
         }
     }
 }

@@ -1,23 +1,11 @@
-//! What came of a meeting: its summary and the files made of it.
+//! The files that are made of a meeting.
 
 use lectern_pipelines::MeetingId;
 
 use crate::{
     Database, Error, ObjectKey,
     database::{rows, sql, transaction},
-    meeting::without_nul,
 };
-
-/// A summary to be stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NewSummary<'a> {
-    /// What the meeting was about, for lists.
-    pub title: Option<&'a str>,
-    /// The language it was held in, BCP 47, for lists.
-    pub language: Option<&'a str>,
-    /// All of it, in the form that whoever makes summaries reads back.
-    pub json: &'a str,
-}
 
 /// A file that is kept of a meeting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,42 +21,6 @@ pub struct Artifact {
 }
 
 impl Database {
-    /// Stores a meeting's summary in place of any earlier one.
-    pub async fn store_summary(&self, meeting: &MeetingId, summary: NewSummary<'_>) -> Result<(), Error> {
-        transaction!(self, Write, "store a summary", |connection| {
-            sql!(
-                "update meeting set title = $2, language = $3 where id = $1",
-                meeting.as_str(),
-                summary.title.map(without_nul),
-                summary.language.map(without_nul)
-            )
-            .execute(&mut *connection)
-            .await?;
-            sql!(
-                "insert into summary (meeting_id, json) values ($1, $2)
-                on conflict (meeting_id) do update set json = excluded.json",
-                meeting.as_str(),
-                without_nul(summary.json)
-            )
-            .execute(&mut *connection)
-            .await?;
-        })
-    }
-
-    /// The JSON of a meeting's summary.
-    pub async fn summary(&self, meeting: &MeetingId) -> Result<Option<String>, Error> {
-        let row = transaction!(self, Read, "read a summary", |connection| {
-            rows!(
-                (String,),
-                "select json from summary where meeting_id = $1",
-                meeting.as_str()
-            )
-            .fetch_optional(&mut *connection)
-            .await?
-        })?;
-        Ok(row.map(|(json,)| json))
-    }
-
     /// Notes a file that was put into the object store, in place of any earlier one of its kind.
     pub async fn store_artifact(&self, meeting: &MeetingId, artifact: &Artifact) -> Result<(), Error> {
         transaction!(self, Write, "note an artifact", |connection| {
