@@ -4,6 +4,8 @@
 mod components;
 #[path = "contract/consent.rs"]
 mod consent;
+#[path = "contract/docx.rs"]
+mod docx;
 #[path = "contract/failing_recogniser.rs"]
 mod failing_recogniser;
 #[path = "contract/outage.rs"]

@@ -344,10 +344,11 @@ fn check(name: &str) {
     let output = replay(&fixture, out.path(), &[]);
     assert!(output.status.success(), "{}", said(&output));
     let golden = fixture.join("golden");
-    // The PDF's page model is a golden; its bytes change with every release of the typesetter.
+    // The PDF's page model is a golden; its bytes change with every release of the typesetter. A Word document's are
+    // packed, and its text is that of the Markdown.
     let came: BTreeSet<String> = names(out.path())
         .into_iter()
-        .filter(|name| !name.ends_with(".pdf"))
+        .filter(|name| !name.ends_with(".pdf") && !name.ends_with(".docx"))
         .collect();
     assert!(came.len() >= 8, "only {came:?} came");
     if env::var_os("UPDATE_GOLDEN").is_some() {

@@ -766,7 +766,19 @@ impl Metrics {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::test_config;
+
+    #[test]
+    fn room_is_listened_to_in_its_own_language() {
+        let mut stt = test_config::lonely(Path::new("unused")).stt;
+        stt.settings.language = Some("en".to_owned());
+        let asked = |language: Option<&str>| settings_of(&stt, language.map(str::to_owned)).stt.language;
+        assert_eq!(asked(Some("uk")).as_deref(), Some("uk"));
+        assert_eq!(asked(None).as_deref(), Some("en"));
+    }
 
     #[test]
     fn clock_knows_what_is_past() {

@@ -684,6 +684,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn wishes_count_before_the_settings() {
+        let server = Server::start(vec![good()]).await;
+        let wishes = Wishes {
+            language: Some("uk".to_owned()),
+            wish: Some("Only the dates.".to_owned()),
+        };
+        let summary = server.model().summarise(&lecture(), wishes, |_| {}).await;
+        assert_eq!(summary.expect("a summary").language.as_deref(), Some("uk"));
+        for (_, body) in server.requests() {
+            let rules = body["messages"][0]["content"].as_str().expect("text").to_owned();
+            assert!(rules.contains("tag uk") && !rules.contains("de-CH"), "{rules}");
+            assert!(rules.contains("\"Only the dates.\""), "{rules}");
+        }
+    }
+
+    #[tokio::test]
     async fn model_is_asked_as_the_protocol_says() {
         let (summary, requests) = summarised(vec![good()]).await;
         let summary = summary.expect("a summary");

@@ -509,6 +509,7 @@ mod tests {
         let wanted = [
             "lecture.pdf",
             "summary.json",
+            "transcript.docx",
             "transcript.json",
             "transcript.md",
             "transcript.srt",

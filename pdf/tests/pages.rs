@@ -128,6 +128,25 @@ fn empty_minutes_still_make_a_page() {
 }
 
 #[test]
+fn minutes_without_a_summary_say_nothing_of_one() {
+    let transcript = Minutes {
+        title: "Thermodynamics".to_owned(),
+        source_note: String::new(),
+        summary: Vec::new(),
+        chapters: Vec::new(),
+        key_terms: Vec::new(),
+        action_items: Vec::new(),
+        transcript: Vec::new(),
+        ..minutes()
+    };
+    let text = text_of(&rendered(&transcript).bytes);
+    assert!(
+        text.contains("Thermodynamics") && !text.contains("Summary"),
+        "{text}"
+    );
+}
+
+#[test]
 fn characters_without_a_glyph_are_named_never_blank() {
     let mut minutes = minutes();
     minutes.participants[1].name = "王小明 \u{E123}".to_owned();

@@ -374,10 +374,12 @@ mod tests {
             "flux"
         );
         assert_eq!(query.excerpt("nothing of it"), None);
-        let whole = SearchQuery::parse("合作 作用")
-            .excerpt("光合作用")
-            .expect("found");
-        assert_eq!((whole.text.as_str(), whole.matches), ("光合作用", vec![1..4]));
+        let whole = SearchQuery::parse("合作 作用").excerpt("光合作用、合作");
+        let whole = whole.expect("found");
+        assert_eq!(
+            (whole.text.as_str(), whole.matches),
+            ("光合作用、合作", vec![1..4, 5..7])
+        );
     }
 
     #[test]

@@ -149,11 +149,7 @@ impl Database {
             .await?;
             (found, reactions)
         })?;
-        let mut by_message: HashMap<String, Vec<Reaction>> = HashMap::new();
-        for (message, emoji, identity) in reactions {
-            let of_message = by_message.entry(message).or_default();
-            of_message.push(Reaction { emoji, identity });
-        }
+        let mut by_message = by_message(reactions);
         let page = page_of(
             found.into_iter().map(message_of).collect(),
             limit,
@@ -170,6 +166,53 @@ impl Database {
             items: page.items.into_iter().map(with_reactions).collect(),
             next: page.next,
         })
+    }
+
+    /// The first `limit` messages that were written in a room from one time to another, in order, without those that
+    /// were deleted.
+    pub async fn messages_between(
+        &self,
+        room: &RoomName,
+        from: UnixMillis,
+        until: UnixMillis,
+        limit: u32,
+    ) -> Result<Vec<ChatMessage>, Error> {
+        let (found, reactions) = transaction!(self, Read, "list a lecture's messages", |connection| {
+            let found = rows!(
+                MessageRow,
+                message!(
+                    "where room_id = $1 and at between $2 and $3 and deleted_at is null order by position limit $4"
+                ),
+                room.as_str(),
+                from.0,
+                until.0,
+                i64::from(limit)
+            )
+            .fetch_all(&mut *connection)
+            .await?;
+            let reactions = rows!(
+                (String, String, String),
+                "select message_id, emoji, chat_reaction.identity from chat_reaction
+                join chat_message on chat_message.id = message_id
+                where room_id = $1 and chat_message.at between $2 and $3
+                order by chat_reaction.at, chat_reaction.identity, emoji",
+                room.as_str(),
+                from.0,
+                until.0
+            )
+            .fetch_all(&mut *connection)
+            .await?;
+            (found, reactions)
+        })?;
+        let mut by_message = by_message(reactions);
+        let with_reactions = |row| {
+            let (_, message) = message_of(row);
+            ChatMessage {
+                reactions: by_message.remove(&message.id).unwrap_or_default(),
+                ..message
+            }
+        };
+        Ok(found.into_iter().map(with_reactions).collect())
     }
 
     /// Changes a message that was not deleted, and tells what `tell` makes of it; gives it back as it is now, without
@@ -319,6 +362,16 @@ macro_rules! message {
     };
 }
 use message;
+
+/// Signs in the order in which they came: of which message, which, and whose.
+fn by_message(reactions: Vec<(String, String, String)>) -> HashMap<String, Vec<Reaction>> {
+    let mut by_message: HashMap<String, Vec<Reaction>> = HashMap::new();
+    for (message, emoji, identity) in reactions {
+        let of_message = by_message.entry(message).or_default();
+        of_message.push(Reaction { emoji, identity });
+    }
+    by_message
+}
 
 /// A message without its reactions, and its position.
 fn message_of(row: MessageRow) -> (i64, ChatMessage) {

@@ -7,6 +7,7 @@ use super::{
     gap_notice,
     paragraph::{Joining, paragraphs},
     plain::{name_of, plain},
+    times_of,
 };
 use crate::{CitedLine, Lecture, MediaTime, SegmentId, Summary, minutes::source_note};
 
@@ -120,21 +121,6 @@ fn write_transcript(file: &mut String, lecture: &Lecture) -> std::fmt::Result {
     paragraphs
         .iter()
         .try_for_each(|(_, paragraph)| writeln!(file, "\n{paragraph}"))
-}
-
-/// ` (0:01:02, 0:03:04)`, or nothing.
-fn times_of(lecture: &Lecture, citations: &[SegmentId]) -> String {
-    let mut times: Vec<String> = lecture
-        .segments
-        .iter()
-        .filter(|segment| citations.contains(&segment.id))
-        .map(|segment| segment.start.to_string())
-        .collect();
-    times.dedup();
-    match times.is_empty() {
-        true => String::new(),
-        false => format!(" ({})", times.join(", ")),
-    }
 }
 
 /// `text` with a backslash before all that Markdown, or GitHub's dialect of it, would take for more than a letter.

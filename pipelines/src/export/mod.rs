@@ -6,6 +6,7 @@
 
 mod calendar;
 mod cue;
+mod docx;
 mod json;
 mod markdown;
 mod paragraph;
@@ -19,7 +20,7 @@ pub use json::summary_json;
 pub(crate) use paragraph::{Joining, paragraphs};
 pub(crate) use plain::{name_of, plain};
 
-use crate::{Gap, GapReason, Lecture, Summary};
+use crate::{Gap, GapReason, Lecture, SegmentId, Summary};
 
 /// The formats a lecture can be had in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -32,13 +33,15 @@ pub enum ExportFormat {
     Txt,
     /// Markdown: summary, chapters and transcript.
     Md,
+    /// A Word document: summary, chapters, key terms and transcript.
+    Docx,
     /// Everything, for programs.
     Json,
 }
 
 impl ExportFormat {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Vtt, Self::Srt, Self::Txt, Self::Md, Self::Json];
+    pub const ALL: [Self; 6] = [Self::Vtt, Self::Srt, Self::Txt, Self::Md, Self::Docx, Self::Json];
 
     /// The name, which is also the file's extension.
     pub const fn as_str(self) -> &'static str {
@@ -47,6 +50,7 @@ impl ExportFormat {
             Self::Srt => "srt",
             Self::Txt => "txt",
             Self::Md => "md",
+            Self::Docx => "docx",
             Self::Json => "json",
         }
     }
@@ -64,14 +68,15 @@ impl ExportFormat {
             Self::Srt => "application/x-subrip; charset=utf-8",
             Self::Txt => "text/plain; charset=utf-8",
             Self::Md => "text/markdown; charset=utf-8",
+            Self::Docx => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
             Self::Json => "application/json",
         }
     }
 }
 
-/// Writes `lecture` as a file of `format`, UTF-8.
+/// Writes `lecture` as a file of `format`; but for Word documents, all are UTF-8.
 ///
-/// `summary` goes into Markdown and JSON; the other formats hold the transcript alone. The same input gives the
+/// `summary` goes into Markdown, Word documents and JSON; the other formats hold the transcript alone. The same input gives the
 /// same bytes.
 ///
 /// # JSON
@@ -99,7 +104,23 @@ pub fn export(lecture: &Lecture, summary: Option<&Summary>, format: ExportFormat
         ExportFormat::Srt => srt::write(lecture).into_bytes(),
         ExportFormat::Txt => txt::write(lecture).into_bytes(),
         ExportFormat::Md => markdown::write(lecture, summary).into_bytes(),
+        ExportFormat::Docx => docx::write(lecture, summary),
         ExportFormat::Json => json::write(lecture, summary),
+    }
+}
+
+/// ` (0:01:02, 0:03:04)`, or nothing.
+fn times_of(lecture: &Lecture, citations: &[SegmentId]) -> String {
+    let mut times: Vec<String> = lecture
+        .segments
+        .iter()
+        .filter(|segment| citations.contains(&segment.id))
+        .map(|segment| segment.start.to_string())
+        .collect();
+    times.dedup();
+    match times.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", times.join(", ")),
     }
 }
 

@@ -188,6 +188,11 @@ fn empty_lecture_exports_too() {
         ..lecture()
     };
     for format in ExportFormat::ALL {
+        // Packed; what is in it is read by its own test.
+        if format == ExportFormat::Docx {
+            assert!(export(&empty, None, format).starts_with(b"PK"));
+            continue;
+        }
         let file = String::from_utf8(export(&empty, None, format)).expect("UTF-8");
         assert!(
             format == ExportFormat::Srt || file.contains("physics-101"),
@@ -201,7 +206,7 @@ fn every_format_is_found_by_its_name() {
     for format in ExportFormat::ALL {
         assert_eq!(ExportFormat::parse(format.as_str()), Some(format));
     }
-    assert_eq!(ExportFormat::parse("docx"), None);
+    assert_eq!(ExportFormat::parse("html"), None);
 }
 
 /// A cue as a player reads it.

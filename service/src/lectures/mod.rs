@@ -25,7 +25,7 @@ use crate::{
     body::{InPath, InQuery, Paging},
     caller::{Caller, Standing},
     error::ErrorBody,
-    rooms::files::SharedFileView,
+    rooms::{chat::MessageView, files::SharedFileView},
     wire::{Items, timestamp},
 };
 
@@ -71,6 +71,8 @@ pub(crate) struct WholeLecture {
     /// where something that it rests on was corrected since; null until there is one.
     #[schema(value_type = Option<Object>)]
     summary: Value,
+    /// What people in the room wrote meanwhile, in order: the first thousand messages that were not deleted.
+    chat: Vec<MessageView>,
     /// What can be fetched.
     files: Vec<FileView>,
     /// What people shared in its room while it lasted.
@@ -120,6 +122,12 @@ pub(crate) async fn show(
     let (overview, _) = service.readable_lecture(&caller, id).await?;
     let (lecture, summary) = service.stored_lecture(&overview.id).await?;
     let artifacts = service.database.artifacts(&overview.id).await?;
+    let until = overview.ended_at.unwrap_or_else(|| service.now());
+    let (room, since) = (&overview.room, overview.started_at);
+    let chat = service
+        .database
+        .messages_between(room, since, until, CHAT_MAX)
+        .await?;
     let duration_ms = u64::try_from(lecture.duration.as_millis()).unwrap_or(u64::MAX);
     let mut exported = written(lecture, summary, ExportFormat::Json)
         .await
@@ -130,13 +138,14 @@ pub(crate) async fn show(
         participant_list: take("participants"),
         gaps: take("gaps"),
         summary: take("summary"),
+        chat: chat.iter().map(MessageView::of).collect(),
         files: files_of(&overview, &artifacts),
         shared_files: service.files_of_lecture(&overview.room, &overview.id).await?,
         overview: LectureView::of(&overview),
     }))
 }
 
-/// A file of a lecture: `transcript.json`, `.vtt`, `.srt`, `.txt` or `.md`, or `artifact.pdf`.
+/// A file of a lecture: `transcript.json`, `.vtt`, `.srt`, `.txt`, `.md` or `.docx`, or `artifact.pdf`.
 #[utoipa::path(get, path = "/api/lectures/{lectureId}/{file}", tag = "lectures",
     params(("lectureId" = String, Path), ("file" = String, Path)),
     responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>),
@@ -152,7 +161,7 @@ pub(crate) async fn file(
     }
     let format = file.strip_prefix("transcript.").and_then(ExportFormat::parse);
     let Some(format) = format else {
-        let message = "there are transcript.json, .vtt, .srt, .txt and .md, and artifact.pdf";
+        let message = "there are transcript.json, .vtt, .srt, .txt, .md and .docx, and artifact.pdf";
         return Err(ApiError::new(ErrorCode::NotFound, message));
     };
     let (lecture, summary) = service.stored_lecture(&overview.id).await?;
@@ -281,6 +290,8 @@ impl Service {
     }
 }
 
+/// Hours of lively talk.
+const CHAT_MAX: u32 = 1000;
 /// How long erasing one lecture may take.
 const ERASING: Duration = Duration::from_secs(60);
 

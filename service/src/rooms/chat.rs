@@ -268,7 +268,7 @@ impl Service {
 }
 
 impl MessageView {
-    fn of(message: &ChatMessage) -> Self {
+    pub(crate) fn of(message: &ChatMessage) -> Self {
         let reactions = message.reactions.iter().map(|reaction| ReactionView {
             emoji: reaction.emoji.clone(),
             identity: reaction.identity.clone(),

@@ -4,7 +4,9 @@ use lectern_pipelines::{
     MediaTime, MeetingId, Participant, ParticipantIdentity, RoomName, RoomSid, Segment, SegmentId, Stage,
     Summary, TrackSid, UnixMillis,
 };
-use lectern_storage::{Artifact, NewSummary, object_key};
+use lectern_storage::{
+    Artifact, Audience, ChatChange, ChatMessage, NewChatMessage, NewEvent, NewSummary, Reaction, object_key,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -119,7 +121,7 @@ async fn lecture_is_read_by_who_was_in_its_room_and_by_nobody_else() {
     assert_eq!(lecture["summary"]["abstract"][0]["citations"], json!(["SG_1"]));
     assert_eq!(lecture["summary"]["coveragePercent"], json!(100));
     assert_eq!(lecture["participantList"][0]["name"], json!("<b>Ada</b>"));
-    assert_eq!(lecture["files"].as_array().map(Vec::len), Some(6), "{lecture}");
+    assert_eq!(lecture["files"].as_array().map(Vec::len), Some(7), "{lecture}");
     world.end().await;
 }
 
@@ -145,6 +147,7 @@ async fn files_come_as_downloads_that_run_nothing() {
         let bytes = response.bytes().await.expect("a whole answer");
         let expected: &[u8] = match text(&file["name"]).as_str() {
             "artifact.pdf" => b"%PDF",
+            "transcript.docx" => b"word/document.xml",
             _ => b"conserved",
         };
         assert!(
@@ -438,6 +441,68 @@ async fn lecture_without_a_summary_is_called_as_its_room() {
         .await;
     let txt = txt.expect("an answer").text().await.expect("text");
     assert!(txt.starts_with("Thermodynamics\n"), "{txt}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn lecture_shows_what_was_written_meanwhile() {
+    let world = World::new().await;
+    let ada = world.host("Ada").await;
+    let room = text(&world.room(&ada, json!({})).await["id"]);
+    let name = RoomName::parse(&*room).expect("a name");
+    let id = held_meeting(&world, &room).await;
+    // It lasted from 1 s to 5 s.
+    for (at, said) in [
+        (900, "early"),
+        (1_000, "hello"),
+        (3_000, "regrets"),
+        (5_000, "bye"),
+        (5_001, "late"),
+    ] {
+        let new = NewChatMessage {
+            identity: "user-ada",
+            name: "Ada",
+            text: said,
+        };
+        let tell = |message: &ChatMessage| NewEvent {
+            audience: Audience::All,
+            kind: "chat.message",
+            json: json!({ "id": message.id }).to_string(),
+        };
+        let database = &world.database;
+        let written = database
+            .write_message(&name, new, UnixMillis(at), tell)
+            .await
+            .expect("written");
+        match said {
+            "regrets" => {
+                let deleted =
+                    database.change_message(&name, &written.id, ChatChange::Delete, UnixMillis(at), tell);
+                deleted.await.expect("deleted");
+            }
+            "bye" => {
+                let reaction = Reaction {
+                    emoji: "👋".to_owned(),
+                    identity: "bob".to_owned(),
+                };
+                let reacted = database.react(&name, &written.id, &reaction, UnixMillis(at), tell(&written));
+                assert!(reacted.await.expect("stored"));
+            }
+            _ => {}
+        }
+    }
+    let (_, lecture) = world.get(&format!("/api/lectures/{id}"), &ada).await;
+    let told: Vec<_> = lecture["chat"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|message| &message["text"])
+        .collect();
+    assert_eq!(told, ["hello", "bye"]);
+    assert_eq!(
+        lecture["chat"][1]["reactions"],
+        json!([{ "emoji": "👋", "identity": "bob" }])
+    );
     world.end().await;
 }
 
