@@ -5,8 +5,8 @@ use std::{fs, io::Write, net::IpAddr, os::unix::fs::OpenOptionsExt, path::Path, 
 use anyhow::Context;
 use lectern_agent::LiveKit;
 use lectern_service::{
-    Downloads, FileKind, Files, Gate, Lifetimes, Limit, Limits, Network, OpenRooms, RedisServer,
-    Registration, SECRET_BYTES_MIN, Settings,
+    Downloads, FileKind, Files, Gate, Lifetimes, Limit, Limits, Network, OpenRooms, PlainHttp,
+    PrivateAddresses, RedisServer, Registration, Retention, SECRET_BYTES_MIN, Settings, Webhooks,
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -99,6 +99,21 @@ pub(crate) struct ServiceArgs {
     /// the bytes through the service.
     #[arg(long, env = "LECTERN_FILE_DOWNLOADS", default_value = "redirect")]
     pub(crate) file_downloads: String,
+    /// Whether webhooks may lead to this machine and private networks: `refused` or `allowed`.
+    #[arg(long, env = "LECTERN_WEBHOOK_PRIVATE", default_value = "refused")]
+    pub(crate) webhook_private: String,
+    /// Whether webhooks may be sent unencrypted, by http://: `refused` or `allowed`.
+    #[arg(long, env = "LECTERN_WEBHOOK_HTTP", default_value = "refused")]
+    pub(crate) webhook_http: String,
+    /// Days after which lectures are erased, with chat, files and guests of that time, where a room doesn't say; 0 for never.
+    #[arg(long, env = "LECTERN_RETENTION_DAYS", default_value = "0")]
+    pub(crate) retention_days: String,
+    /// Days that the log of who did what is kept.
+    #[arg(long, env = "LECTERN_AUDIT_DAYS", default_value = "365")]
+    pub(crate) audit_days: String,
+    /// Days that it is kept what webhooks were told.
+    #[arg(long, env = "LECTERN_WEBHOOK_DAYS", default_value = "30")]
+    pub(crate) webhook_days: String,
 }
 
 impl ServiceArgs {
@@ -149,6 +164,8 @@ impl ServiceArgs {
             limits: self.limits(problems),
             lifetimes: self.lifetimes(problems),
             files: self.files(problems),
+            webhooks: self.webhooks(problems),
+            retention: self.retention(problems),
         }
     }
 
@@ -289,6 +306,38 @@ impl ServiceArgs {
         }
     }
 
+    fn webhooks(&self, problems: &mut Problems) -> Webhooks {
+        Webhooks {
+            private_addresses: problems.one_of(
+                "LECTERN_WEBHOOK_PRIVATE",
+                &self.webhook_private,
+                &[
+                    ("refused", PrivateAddresses::Refused),
+                    ("allowed", PrivateAddresses::Allowed),
+                ],
+            ),
+            plain_http: problems.one_of(
+                "LECTERN_WEBHOOK_HTTP",
+                &self.webhook_http,
+                &[("refused", PlainHttp::Refused), ("allowed", PlainHttp::Allowed)],
+            ),
+            ..Webhooks::default()
+        }
+    }
+
+    fn retention(&self, problems: &mut Problems) -> Retention {
+        let mut days = |name, text, least| {
+            let days: u64 = problems.number(name, text, least, RETENTION_DAYS_MAX);
+            Duration::from_secs(days * DAY_SECONDS)
+        };
+        let lectures = days("LECTERN_RETENTION_DAYS", &self.retention_days, 0);
+        Retention {
+            lectures: Some(lectures).filter(|kept| !kept.is_zero()),
+            audit: days("LECTERN_AUDIT_DAYS", &self.audit_days, 1),
+            deliveries: days("LECTERN_WEBHOOK_DAYS", &self.webhook_days, 1),
+        }
+    }
+
     fn lifetimes(&self, problems: &mut Problems) -> Lifetimes {
         let mut seconds = |name, text, most| Duration::from_secs(problems.number(name, text, 10, most));
         Lifetimes {
@@ -335,6 +384,8 @@ fn kinds(name: &str, given: &[String], problems: &mut Problems) -> Vec<FileKind>
 /// A shorter key can be guessed.
 const ACCESS_KEY_BYTES_MIN: usize = 16;
 const DAY_SECONDS: u64 = 86_400;
+/// Ten years, as for rooms.
+const RETENTION_DAYS_MAX: u64 = 3_650;
 
 /// The secret that was given, or the one that is kept in the data folder, where it is made if it is missing. Readable by
 /// its owner alone.
@@ -431,6 +482,16 @@ mod tests {
     }
 
     #[test]
+    fn lectures_are_kept_for_ever_unless_days_are_given() {
+        let kept = |args: &[&str]| settings(args).expect("good settings").retention.lectures;
+        assert_eq!(kept(&[]), None);
+        assert_eq!(
+            kept(&["--retention-days=2"]),
+            Some(Duration::from_secs(2 * 86_400))
+        );
+    }
+
+    #[test]
     fn every_mistake_is_told_at_once() {
         let error = settings(&[
             "--jwt-secret=short",
@@ -444,6 +505,11 @@ mod tests {
             "--redis-url=http://user:hunter2@host",
             "--dev-access-key=short",
             "--allowed-ips=10.0.0.0/8,office",
+            "--webhook-private=yes",
+            "--webhook-http=no",
+            "--retention-days=-1",
+            "--audit-days=0",
+            "--webhook-days=never",
             "--livekit-public-url=https://live.example.org",
             "--file-mb-max=0",
             "--files-allowed=.pdf,pictures",
@@ -461,6 +527,11 @@ mod tests {
             "LECTERN_ADMIN_PASSWORD is not",
             "RATE_LIMIT_MAX is",
             "LECTERN_LOBBY_SECONDS is",
+            "LECTERN_WEBHOOK_PRIVATE is",
+            "LECTERN_WEBHOOK_HTTP is",
+            "LECTERN_RETENTION_DAYS is",
+            "LECTERN_AUDIT_DAYS is",
+            "LECTERN_WEBHOOK_DAYS is",
             "LIVEKIT_PUBLIC_URL is",
             "LECTERN_FILE_MB_MAX is",
             "LECTERN_FILES_ALLOWED has \"pictures\"",

@@ -76,6 +76,14 @@ identifier!(
     GuestId, "guest id"
 );
 identifier!(
+    /// Our id of somebody's wish to be told of things by webhook; a UUID in its text form.
+    HookId, "webhook id"
+);
+identifier!(
+    /// Our id of something that is told by webhook; a UUID in its text form.
+    DeliveryId, "delivery id"
+);
+identifier!(
     /// LiveKit's identity of a participant, unique in a room.
     ParticipantIdentity, "participant identity"
 );

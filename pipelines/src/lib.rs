@@ -31,8 +31,8 @@ pub use caption::{
 pub use export::{ExportFormat, export, summary_json};
 pub use gate::GateSettings;
 pub use ids::{
-    AccountId, ConnectionId, GuestId, IdError, MeetingId, ParticipantIdentity, RoomName, RoomSid, SegmentId,
-    TrackKey, TrackSid,
+    AccountId, ConnectionId, DeliveryId, GuestId, HookId, IdError, MeetingId, ParticipantIdentity, RoomName,
+    RoomSid, SegmentId, TrackKey, TrackSid,
 };
 pub use language::is_language_tag;
 pub use lecture::Lecture;

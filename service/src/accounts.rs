@@ -327,6 +327,7 @@ impl Service {
             action,
             room,
             target,
+            outcome: None,
         };
         Ok(self.database.audit(entry, self.now()).await?)
     }

@@ -84,6 +84,10 @@ pub enum ErrorCode {
     NotInRoom,
     /// There is no such message, or no more.
     MessageNotFound,
+    /// There is no such webhook.
+    WebhookNotFound,
+    /// Nothing of that id was told to this webhook, or it was long ago.
+    DeliveryNotFound,
     /// The room has no chat.
     ChatOff,
     /// There is no such file, or no more.
@@ -106,6 +110,12 @@ pub enum ErrorCode {
     RoomEnded,
     /// Somebody else decided already.
     EntryDecided,
+    /// The webhook is switched off.
+    WebhookOff,
+    /// There are as many webhooks as there may be.
+    TooManyWebhooks,
+    /// Too much waits for this webhook already.
+    WebhookFull,
     /// More people wait than the lobby has room for.
     LobbyFull,
     /// The body is larger than this path takes.
@@ -136,6 +146,11 @@ impl ApiError {
             retry_after: None,
             request_id: Uuid::now_v7(),
         }
+    }
+
+    /// What kind of error it is.
+    pub(crate) fn code(&self) -> ErrorCode {
+        self.code
     }
 
     /// More for programs.
@@ -240,6 +255,8 @@ impl ErrorCode {
             | Self::SegmentNotFound
             | Self::NotInRoom
             | Self::MessageNotFound
+            | Self::WebhookNotFound
+            | Self::DeliveryNotFound
             | Self::FileNotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::EmailTaken
@@ -247,7 +264,10 @@ impl ErrorCode {
             | Self::EntryDecided
             | Self::SegmentChanged
             | Self::NotYet
-            | Self::TooManyFiles => StatusCode::CONFLICT,
+            | Self::TooManyFiles
+            | Self::WebhookOff
+            | Self::TooManyWebhooks
+            | Self::WebhookFull => StatusCode::CONFLICT,
             Self::BodyTooLarge | Self::FileTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::RangeNotSatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::UnsupportedMediaType | Self::FileTypeRefused => StatusCode::UNSUPPORTED_MEDIA_TYPE,

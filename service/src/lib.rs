@@ -14,6 +14,7 @@ mod file_kind;
 mod file_name;
 mod gate;
 mod health;
+mod hooks;
 mod lectures;
 mod limit;
 mod livekit;
@@ -23,6 +24,7 @@ mod random;
 mod range;
 mod recent;
 mod replicas;
+mod retention;
 mod rooms;
 mod routes;
 mod session;
@@ -56,12 +58,13 @@ pub use random::secret as fresh_secret;
 pub use replicas::RedisServer;
 pub use routes::{open_api, router};
 pub use settings::{
-    Downloads, Files, Lifetimes, Limit, Limits, LiveKit, OpenRooms, Registration, SECRET_BYTES_MIN, Settings,
+    Downloads, Files, Lifetimes, Limit, Limits, LiveKit, OpenRooms, PlainHttp, PrivateAddresses,
+    Registration, Retention, SECRET_BYTES_MIN, Settings, Webhooks,
 };
 
 use crate::{
-    caption_feed::CaptionFeeds, feed::Feeds, limit::Limiter, livekit::Server, password::Passwords,
-    recent::Recent, replicas::Replicas, session::Tokens, upload::Uploads,
+    caption_feed::CaptionFeeds, feed::Feeds, hooks::courier::Courier, limit::Limiter, livekit::Server,
+    password::Passwords, recent::Recent, replicas::Replicas, session::Tokens, upload::Uploads,
 };
 
 /// What the service works with.
@@ -79,6 +82,7 @@ pub struct Service {
     feeds: Feeds,
     caption_feeds: CaptionFeeds,
     uploads: Uploads,
+    courier: Courier,
     /// Servers' keys by what is stored of them.
     recent_keys: Recent<String, ApiKey>,
     /// Rooms that there are.
@@ -107,6 +111,7 @@ impl Service {
             recent_rooms: Recent::new(),
             caption_feeds: CaptionFeeds::new(database.clone()),
             uploads: Uploads::default(),
+            courier: Courier::new(settings.webhooks),
             setup_token: random::secret(),
             now: Box::new(system_time),
             closing: CancellationToken::new(),
@@ -165,6 +170,7 @@ pub async fn serve(
     let closing = service.closing.clone();
     let sweeper = tokio::spawn(sweep(Arc::clone(&service)));
     let listening = tokio::spawn(listen(Arc::clone(&service)));
+    let courier = tokio::spawn(hooks::courier::run(Arc::clone(&service)));
     let routes = router(service, health).into_make_service_with_connect_info::<SocketAddr>();
     let served = axum::serve(listener, routes)
         .with_graceful_shutdown(async move {
@@ -174,6 +180,8 @@ pub async fn serve(
         .await;
     sweeper.abort();
     listening.abort();
+    // What is under way is finished, or it would be sent twice.
+    courier.await.ok();
     served.map_err(Error::Serve)
 }
 
@@ -199,6 +207,7 @@ async fn listen(service: Arc<Service>) {
 /// What has to be done though nobody asks for it.
 async fn sweep(service: Arc<Service>) {
     let mut ticks = interval(SWEEP_EVERY);
+    let mut expiry = retention::Expiry::default();
     loop {
         ticks.tick().await;
         // It says itself what went wrong, and is tried again.
@@ -206,6 +215,7 @@ async fn sweep(service: Arc<Service>) {
         service.erase_pending().await.ok();
         service.erase_objects().await.ok();
         service.keep_out_who_was_sent_out().await.ok();
+        service.expire(&mut expiry).await.ok();
     }
 }
 

@@ -107,6 +107,8 @@ pub(crate) struct AuditView {
     action: String,
     room_id: Option<String>,
     target: Option<String>,
+    /// The code of the error by which it failed, though some of it was done; null where all of it was.
+    outcome: Option<String>,
 }
 
 /// Who did what, the latest first.
@@ -143,6 +145,7 @@ impl AuditView {
             action: entry.action.clone(),
             room_id: entry.room.clone(),
             target: entry.target.clone(),
+            outcome: entry.outcome.clone(),
         }
     }
 }

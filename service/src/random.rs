@@ -18,7 +18,8 @@ pub(crate) fn room_code() -> String {
 /// 22 letters, so that 256 is nearly a multiple: the first 14 are a tenth likelier, which costs less than a bit.
 const LETTERS: &[u8] = b"abcdefghjkmnpqrstuvwxy";
 
-fn bytes<const N: usize>() -> [u8; N] {
+/// Random bytes of the system.
+pub(crate) fn bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the system has randomness");
     bytes

@@ -25,8 +25,8 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    ApiError, Health, Service, accounts, aliases, caller::SESSION_COOKIE, gate, lectures, operations, rooms,
-    tokens, webhook,
+    ApiError, Health, Service, accounts, aliases, caller::SESSION_COOKIE, gate, hooks, lectures, operations,
+    rooms, tokens, webhook,
 };
 
 /// The routes, to be served by [`serve`](crate::serve) or called in process by tests.
@@ -100,6 +100,7 @@ fn api() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(rooms::lobby::admit_all))
         .routes(routes!(rooms::lobby::stream))
         .routes(routes!(rooms::moderate::moderate))
+        .routes(routes!(rooms::moderate::bans))
         .routes(routes!(rooms::hands::raise, rooms::hands::lower))
         .routes(routes!(rooms::hands::list))
         .routes(routes!(rooms::chat::list, rooms::chat::write))
@@ -125,6 +126,11 @@ fn api() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(lectures::summaries::order))
         .routes(routes!(lectures::summaries::list))
         .routes(routes!(webhook::take))
+        .routes(routes!(hooks::list, hooks::make))
+        .routes(routes!(hooks::show, hooks::change, hooks::delete))
+        .routes(routes!(hooks::ping))
+        .routes(routes!(hooks::deliveries))
+        .routes(routes!(hooks::redeliver))
         .routes(routes!(aliases::list_rooms, aliases::create_room))
         .routes(routes!(aliases::delete_room))
         .routes(routes!(aliases::join_room))

@@ -31,6 +31,10 @@ pub struct Settings {
     pub lifetimes: Lifetimes,
     /// Which files people may share.
     pub files: Files,
+    /// Where webhooks may lead.
+    pub webhooks: Webhooks,
+    /// After how long things are forgotten.
+    pub retention: Retention,
 }
 
 /// A LiveKit server and our right to use it.
@@ -123,6 +127,47 @@ pub enum Downloads {
     Through,
 }
 
+/// Where webhooks may lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Webhooks {
+    /// To this machine and its neighbours.
+    pub private_addresses: PrivateAddresses,
+    /// Without encryption.
+    pub plain_http: PlainHttp,
+    /// How long an endpoint may take to answer, from looking its name up on.
+    pub answer_within: Duration,
+}
+
+/// Whether webhooks may lead to addresses that are not on the public internet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PrivateAddresses {
+    /// They may not: whoever makes one could reach what only we can reach.
+    Refused,
+    /// They may.
+    Allowed,
+}
+
+/// Whether webhooks may be sent by `http://`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlainHttp {
+    /// By `https://` alone.
+    Refused,
+    /// By both.
+    Allowed,
+}
+
+/// After how long things are forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Lectures, and what else is left of a room of that time, where the room's own setting says nothing; never if this
+    /// says nothing either.
+    pub lectures: Option<Duration>,
+    /// Who did what.
+    pub audit: Duration,
+    /// What webhooks were told.
+    pub deliveries: Duration,
+}
+
 /// A shorter secret can be guessed.
 pub const SECRET_BYTES_MIN: usize = 32;
 
@@ -161,6 +206,27 @@ impl Default for Lifetimes {
             publisher: hours(4),
             viewer: hours(1),
             lobby: Duration::from_secs(15 * 60),
+        }
+    }
+}
+
+impl Default for Webhooks {
+    fn default() -> Self {
+        Self {
+            private_addresses: PrivateAddresses::Refused,
+            plain_http: PlainHttp::Refused,
+            answer_within: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        let days = |days: u64| Duration::from_secs(days * 24 * 3600);
+        Self {
+            lectures: None,
+            audit: days(365),
+            deliveries: days(30),
         }
     }
 }

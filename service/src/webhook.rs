@@ -105,7 +105,9 @@ impl Service {
         };
         match (event.event.as_str(), &event.participant) {
             ("room_started", _) => {
-                self.database.set_room_status(&room, RoomStatus::Live).await?;
+                self.database
+                    .set_room_status(&room, RoomStatus::Live, self.now())
+                    .await?;
             }
             ("room_finished", _) => self.note_end(&room).await?,
             ("participant_joined", Some(participant)) => {

@@ -23,6 +23,8 @@ pub struct AuditEntry {
     pub room: Option<String>,
     /// To whom or what.
     pub target: Option<String>,
+    /// The code of the error by which it failed, though some of it was done; nothing where all of it was.
+    pub outcome: Option<String>,
 }
 
 /// Something that somebody does.
@@ -36,6 +38,8 @@ pub struct NewAuditEntry<'a> {
     pub room: Option<&'a RoomName>,
     /// To whom or what.
     pub target: Option<&'a str>,
+    /// The code of the error by which it failed; nothing where all of it was done.
+    pub outcome: Option<&'a str>,
 }
 
 impl Database {
@@ -43,13 +47,15 @@ impl Database {
     pub async fn audit(&self, entry: NewAuditEntry<'_>, now: UnixMillis) -> Result<(), Error> {
         transaction!(self, Write, "note who did what", |connection| {
             sql!(
-                "insert into audit (id, at, actor, action, room_id, target) values ($1, $2, $3, $4, $5, $6)",
+                "insert into audit (id, at, actor, action, room_id, target, outcome)
+                values ($1, $2, $3, $4, $5, $6, $7)",
                 id_made_at(now),
                 now.0,
                 entry.actor,
                 entry.action,
                 entry.room.map(RoomName::as_str),
-                entry.target
+                entry.target,
+                entry.outcome
             )
             .execute(&mut *connection)
             .await?;
@@ -67,9 +73,10 @@ impl Database {
                     Option<String>,
                     String,
                     Option<String>,
+                    Option<String>,
                     Option<String>
                 ),
-                "select id, at, actor, action, room_id, target from audit
+                "select id, at, actor, action, room_id, target, outcome from audit
                 where (at, id) < ($1, $2) order by at desc, id desc limit $3",
                 at,
                 id,
@@ -80,13 +87,14 @@ impl Database {
         })?;
         let items = found
             .into_iter()
-            .map(|(id, at, actor, action, room, target)| AuditEntry {
+            .map(|(id, at, actor, action, room, target, outcome)| AuditEntry {
                 id,
                 at: UnixMillis(at),
                 actor,
                 action,
                 room,
                 target,
+                outcome,
             })
             .collect();
         Ok(page_of(items, limit, |last: &AuditEntry| Cursor {

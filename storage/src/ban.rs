@@ -5,6 +5,7 @@ use lectern_pipelines::{GuestId, RoomName, UnixMillis};
 use crate::{
     Database, Error,
     database::{rows, sql, transaction},
+    page::{Cursor, Page, before, page_of, rows_for},
 };
 
 /// How somebody banned is known when they come back under another name.
@@ -38,7 +39,59 @@ pub enum Ban {
     Person,
 }
 
+/// Somebody who is banned, under one of the identities that they had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Banned {
+    /// What LiveKit called them.
+    pub identity: String,
+    /// What they called themselves, as far as that is known still.
+    pub name: Option<String>,
+    /// Since when.
+    pub at: UnixMillis,
+    /// The account that decided.
+    pub decided_by: String,
+}
+
 impl Database {
+    /// Up to `limit` of those who are banned from a room, the latest first, from `after` on.
+    pub async fn bans(
+        &self,
+        room: &RoomName,
+        limit: u32,
+        after: Option<&Cursor>,
+    ) -> Result<Page<Banned>, Error> {
+        let (at, identity) = before(after);
+        let found = transaction!(self, Read, "list who is banned", |connection| {
+            rows!(
+                (String, Option<String>, i64, String),
+                "select identity, (select name from guest where room_id = $1 and 'guest-' || guest.id = identity), at,
+                    decided_by
+                from kept_out
+                where room_id = $1 and fingerprint is not null and (at, identity) < ($2, $3)
+                order by at desc, identity desc limit $4",
+                room.as_str(),
+                at,
+                identity,
+                rows_for(limit)
+            )
+            .fetch_all(&mut *connection)
+            .await?
+        })?;
+        let items = found
+            .into_iter()
+            .map(|(identity, name, at, decided_by)| Banned {
+                identity,
+                name,
+                at: UnixMillis(at),
+                decided_by,
+            })
+            .collect();
+        Ok(page_of(items, limit, |last: &Banned| Cursor {
+            at: last.at,
+            id: last.identity.clone(),
+        }))
+    }
+
     /// Keeps somebody out of a room; with `banned`, also under another identity.
     pub async fn keep_out(
         &self,

@@ -390,6 +390,7 @@ fn migrations(database: &Database) -> Vec<Migration> {
         (3, "people", include_str!("../migrations/0003_people.sql")),
         (4, "lecture", include_str!("../migrations/0004_lecture.sql")),
         (5, "file", include_str!("../migrations/0005_file.sql")),
+        (6, "hook", include_str!("../migrations/0006_hook.sql")),
         (8, "lecture_work", lecture_work),
         (9, "caption", include_str!("../migrations/0009_caption.sql")),
     ]

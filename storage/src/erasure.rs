@@ -3,11 +3,13 @@
 use lectern_pipelines::{MeetingId, RoomName, UnixMillis};
 
 use crate::{
-    Database, Error, Objects,
+    Database, Error, HookTopic, Objects, RoomStatus,
     database::{rows, sql, transaction},
     error::stored_meeting_id,
     file::delete_files_of_meeting,
     key::object_prefix,
+    outbox::tell_hooks,
+    room::told_of,
 };
 
 impl Database {
@@ -45,12 +47,27 @@ impl Database {
             )
             .execute(&mut *connection)
             .await?;
-            sql!("delete from room where id = $1", room.as_str())
-                .execute(&mut *connection)
-                .await?
-                .rows_affected()
+            let deleted = rows!(
+                (String, String),
+                "delete from room where id = $1 returning title, status",
+                room.as_str()
+            )
+            .fetch_optional(&mut *connection)
+            .await?;
+            if let Some((title, status)) = &deleted
+                && status == RoomStatus::Live.as_str()
+            {
+                // Nobody will find the room that LiveKit says is over.
+                tell_hooks!(
+                    self,
+                    connection,
+                    HookTopic::RoomFinished,
+                    &[told_of(room, title, now)]
+                );
+            }
+            deleted.is_some()
         })?;
-        Ok(deleted == 1)
+        Ok(deleted)
     }
 
     /// The meetings that are to be erased.

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use lectern_pipelines::{AccountId, MeetingId, RoomName, RoomSid, Stage, UnixMillis};
+use serde_json::json;
 
 use crate::{
-    Database, Error,
+    Database, Error, HookTopic,
     database::{rows, sql, transaction},
     error::stored_meeting_id,
+    outbox::{Told, tell_hooks},
     page::{Cursor, Page, before, id_made_at, page_of, rows_for},
     search::{IndexedText, SEARCH_VERSION, index_texts},
 };
@@ -160,7 +162,8 @@ impl Database {
         })
     }
 
-    /// Brings a meeting from one stage to another; says whether it was there.
+    /// Brings a meeting from one stage to another, and tells webhooks when it is [`Stage::Rendered`]; says whether it
+    /// was there.
     ///
     /// Of several workers that try, one is told `true`. Failures of the stage left behind are forgotten. `at` is when
     /// that was: the meeting's end where `to` is [`Stage::Ended`] (the reconciler passes when the room was last seen).
@@ -172,22 +175,34 @@ impl Database {
         at: UnixMillis,
     ) -> Result<bool, Error> {
         let ended_at = (to == Stage::Ended).then_some(at.0);
-        let changed = transaction!(self, Write, "bring a meeting to its next stage", |connection| {
-            sql!(
+        transaction!(self, Write, "bring a meeting to its next stage", |connection| {
+            let changed = rows!(
+                AdvancedRow,
                 "update meeting set stage = $3, ended_at = coalesce($4, ended_at), attempts = 0, failure = null,
                     next_attempt_at = $5
-                where id = $1 and stage = $2",
+                where id = $1 and stage = $2
+                returning room, title, language,
+                    cast((select count(*) from erasure where meeting_id = meeting.id) as bigint)",
                 meeting.as_str(),
                 from.as_str(),
                 to.as_str(),
                 ended_at,
                 at.0
             )
-            .execute(&mut *connection)
-            .await?
-            .rows_affected()
-        })?;
-        Ok(changed == 1)
+            .fetch_optional(&mut *connection)
+            .await?;
+            // What is to be erased is nobody's business any more.
+            if let (Some((room, title, language, 0)), Stage::Rendered) = (&changed, to) {
+                let ready = Told {
+                    room: Some(room.clone()),
+                    meeting: Some(meeting.as_str().to_owned()),
+                    at,
+                    data: json!({ "title": title, "language": language }).to_string(),
+                };
+                tell_hooks!(self, connection, HookTopic::LectureReady, &[ready]);
+            }
+            changed.is_some()
+        })
     }
 
     /// Brings a meeting whose artifacts were made of its transcript at `revision` to [`Stage::Rendered`]; says whether
@@ -325,6 +340,9 @@ impl Database {
         row.map(overview_of).transpose()
     }
 }
+
+/// Room, title, language, and whether (1) it is to be erased.
+type AdvancedRow = (String, Option<String>, Option<String>, i64);
 
 /// Id, start, last seen, and whether (1) the SID asked for is one of its own.
 type LiveRow = (String, i64, i64, i64);

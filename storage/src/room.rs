@@ -2,10 +2,12 @@
 
 use lectern_pipelines::{AccountId, RoomName, UnixMillis};
 use serde::Deserialize;
+use serde_json::json;
 
 use crate::{
-    Database, Error,
+    Database, Error, HookTopic,
     database::{rows, sql, transaction},
+    outbox::{Told, tell_hooks},
     page::{Cursor, Page, before, page_of, rows_for},
     search::{IndexedText, index_texts},
 };
@@ -250,19 +252,32 @@ impl Database {
         })
     }
 
-    /// Notes that a room was opened or has ended; says whether that was news.
-    pub async fn set_room_status(&self, id: &RoomName, status: RoomStatus) -> Result<bool, Error> {
-        let changed = transaction!(self, Write, "note a room's status", |connection| {
-            sql!(
-                "update room set status = $2 where id = $1 and status <> $2",
+    /// Notes that a room was opened or has ended, and tells webhooks; says whether that was news.
+    pub async fn set_room_status(
+        &self,
+        id: &RoomName,
+        status: RoomStatus,
+        now: UnixMillis,
+    ) -> Result<bool, Error> {
+        let topic = match status {
+            RoomStatus::Scheduled => None,
+            RoomStatus::Live => Some(HookTopic::RoomStarted),
+            RoomStatus::Ended => Some(HookTopic::RoomFinished),
+        };
+        transaction!(self, Write, "note a room's status", |connection| {
+            let changed = rows!(
+                (String,),
+                "update room set status = $2 where id = $1 and status <> $2 returning title",
                 id.as_str(),
                 status.as_str()
             )
-            .execute(&mut *connection)
-            .await?
-            .rows_affected()
-        })?;
-        Ok(changed == 1)
+            .fetch_optional(&mut *connection)
+            .await?;
+            if let (Some((title,)), Some(topic)) = (&changed, topic) {
+                tell_hooks!(self, connection, topic, &[told_of(id, title, now)]);
+            }
+            changed.is_some()
+        })
     }
 
     /// Locks or unlocks a room; says whether that was news.
@@ -278,6 +293,16 @@ impl Database {
             .rows_affected()
         })?;
         Ok(changed == 1)
+    }
+}
+
+/// What webhooks are told of a room.
+pub(crate) fn told_of(room: &RoomName, title: &str, now: UnixMillis) -> Told {
+    Told {
+        room: Some(room.as_str().to_owned()),
+        meeting: None,
+        at: now,
+        data: json!({ "title": title }).to_string(),
     }
 }
 

@@ -10,11 +10,13 @@ use lectern_pipelines::{
     SegmentId, TrackSid, UnixMillis, Word,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::{
-    Database, Error,
+    Database, Error, HookTopic,
     database::{rows, sql, transaction},
     meeting::without_nul,
+    outbox::{Plan, Told, carry_out, wanting_hooks},
     search::{IndexedText, index_texts},
 };
 
@@ -80,8 +82,9 @@ impl Database {
                 *position
             };
             let mut texts = Vec::new();
-            for (meeting, record) in &records {
-                let meeting = meeting.as_str();
+            let mut fresh = Vec::new();
+            for (id, record) in &records {
+                let meeting = id.as_str();
                 let stored = match record {
                     Record::Segment(segment) => sql!(
                         "insert into segment (meeting_id, id, track, identity, name, start_ms, end_ms, text, language,
@@ -128,13 +131,17 @@ impl Database {
                 .await?;
                 match record {
                     Record::Segment(segment) if stored.rows_affected() > 0 => {
-                        let id = segment.id.as_str();
-                        texts.push(IndexedText::segment(self, meeting, id, &segment.text));
+                        let of = segment.id.as_str();
+                        texts.push(IndexedText::segment(self, meeting, of, &segment.text));
+                        if !segment.text.is_empty() {
+                            fresh.push((*id, segment));
+                        }
                     }
                     _ => {}
                 }
             }
             index_texts!(self, connection, &texts);
+            tell_of_captions!(self, connection, fresh);
         })
     }
 
@@ -192,6 +199,57 @@ fn lines_of<'a>(records: &[(&'a MeetingId, &Record)]) -> BTreeMap<&'a str, i64> 
         }
     }
     lines
+}
+
+/// Tells webhooks what was said, of segments that are stored just now.
+macro_rules! tell_of_captions {
+    ($database:expr, $connection:ident, $fresh:expr) => {
+        let fresh: Vec<(&MeetingId, &Segment)> = $fresh;
+        if !fresh.is_empty() {
+            // Nearly always there is none, and nothing more to do.
+            let hooks = wanting_hooks!($database, $connection, HookTopic::CaptionFinal);
+            if !hooks.is_empty() {
+                let mut told = Vec::new();
+                for of_one in fresh.chunk_by(|(one, _), (other, _)| one == other) {
+                    let (meeting, _) = of_one[0];
+                    let head = rows!(
+                        (String, i64),
+                        "select room, started_at from meeting
+                        where id = $1 and id not in (select meeting_id from erasure)",
+                        meeting.as_str()
+                    )
+                    .fetch_optional(&mut *$connection)
+                    .await?;
+                    if let Some(head) = &head {
+                        let segments = of_one.iter().map(|(_, segment)| segment);
+                        told.extend(segments.map(|segment| told_of(meeting, head, segment)));
+                    }
+                }
+                let plan = Plan::new(HookTopic::CaptionFinal, &hooks, &told);
+                carry_out!($connection, &plan);
+            }
+        }
+    };
+}
+use tell_of_captions;
+
+/// What webhooks are told of final words. They happened when they had been said.
+fn told_of(meeting: &MeetingId, (room, started_at): &(String, i64), segment: &Segment) -> Told {
+    let data = json!({
+        "segmentId": segment.id.as_str(),
+        "trackId": segment.track.as_str(),
+        "speaker": { "identity": segment.speaker.identity.as_str(), "name": segment.speaker.name },
+        "startMs": segment.start.as_millis(),
+        "endMs": segment.end.as_millis(),
+        "text": segment.text,
+        "language": segment.language,
+    });
+    Told {
+        room: Some(room.clone()),
+        meeting: Some(meeting.as_str().to_owned()),
+        at: UnixMillis(started_at.saturating_add(stored_millis(segment.end))),
+        data: data.to_string(),
+    }
 }
 
 /// Room, its title, start, end, and how often it was corrected.

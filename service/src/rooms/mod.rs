@@ -273,7 +273,9 @@ impl Service {
         self.livekit
             .open_room(&room.id, &room.title, settings.max_participants)
             .await?;
-        self.database.set_room_status(&room.id, RoomStatus::Live).await?;
+        self.database
+            .set_room_status(&room.id, RoomStatus::Live, self.now())
+            .await?;
         room.status = RoomStatus::Live;
         Ok(())
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::{Json, extract::State};
 use lectern_pipelines::{AccountId, GuestId, GuestState, RoomName};
 use lectern_storage::{
-    Account, AccountRole, Audience, BannedBy, Decided, Decision, Door, Guest, NewEvent, NewGuest, Room,
-    RoomChange, RoomStatus,
+    Account, AccountRole, Audience, Banned, BannedBy, Decided, Decision, Door, Guest, NewAuditEntry,
+    NewEvent, NewGuest, Room, RoomChange, RoomStatus,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -15,10 +15,11 @@ use utoipa::ToSchema;
 use super::{join::identity, lobby, parse_id};
 use crate::{
     ApiError, ErrorCode, Service,
-    body::{Body, InPath},
+    body::{Body, InPath, InQuery, Paging},
     caller::Caller,
     error::ErrorBody,
     livekit::Hush,
+    wire::{Items, timestamp},
 };
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -74,27 +75,93 @@ pub(crate) async fn moderate(
     InPath(id): InPath<String>,
     Body(wanted): Body<Moderation>,
 ) -> Result<Json<Moderated>, ApiError> {
-    let (room, host) = service.held_room(&caller, &parse_id(id)?).await?;
+    let (mut room, host) = service.held_room(&caller, &parse_id(id)?).await?;
     let action = wanted.action;
-    let noted = match wanted.action.is_about_somebody() {
-        true => {
+    match action.step() {
+        Step::On(step) => {
             let target = service.target(&room, wanted.target.as_deref()).await?;
-            service.act_on(&room, &host, action, &target).await?;
-            Some(target.identity)
+            let done = service.act_on(&room, &host, step, &target).await;
+            service
+                .note_done(&room, &host, action, Some(&target.identity), done)
+                .await?;
         }
-        false => {
-            service.act(room.clone(), &host, action).await?;
-            None
+        Step::InRoom(step) => {
+            let done = service.act(&room.id, &host, step).await;
+            service.note_done(&room, &host, action, None, done).await?;
         }
-    };
-    // Ending notes itself: there is another path to it.
-    if action != Action::End {
-        let by = Some(host.id.as_str());
-        service
-            .note(by, action.noted_as(), Some(&room.id), noted.as_deref())
-            .await?;
+        // Ending notes itself: there is another path to it.
+        Step::End => service.end_room(&mut room, &host).await?,
     }
     Ok(Json(Moderated { action }))
+}
+
+/// Who may not come in any more.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct BanView {
+    /// To be sent as `target` of `unban`.
+    identity: String,
+    /// What they called themselves; null where that is not known any more.
+    name: Option<String>,
+    /// RFC 3339.
+    banned_at: String,
+    /// The account that decided.
+    banned_by: String,
+}
+
+/// Who is banned from a room, the latest first; for who holds it. One person may be there under several identities.
+#[utoipa::path(get, path = "/api/rooms/{roomId}/bans", tag = "moderation",
+    params(("roomId" = String, Path), Paging),
+    responses((status = 200, body = Items<BanView>), (status = "4XX", body = ErrorBody)))]
+pub(crate) async fn bans(
+    State(service): State<Arc<Service>>,
+    caller: Caller,
+    InPath(id): InPath<String>,
+    InQuery(paging): InQuery<Paging>,
+) -> Result<Json<Items<BanView>>, ApiError> {
+    let (room, _) = service.held_room(&caller, &parse_id(id)?).await?;
+    let (limit, after) = paging.parse()?;
+    let page = service.database.bans(&room.id, limit, after.as_ref()).await?;
+    Ok(Json(Items::of(page, BanView::of)))
+}
+
+impl BanView {
+    fn of(banned: &Banned) -> Self {
+        Self {
+            identity: banned.identity.clone(),
+            name: banned.name.clone(),
+            banned_at: timestamp(banned.at),
+            banned_by: banned.decided_by.clone(),
+        }
+    }
+}
+
+/// What an action takes.
+enum Step {
+    /// Somebody whom it is about.
+    On(OnSomebody),
+    /// Nobody: it is about the whole room.
+    InRoom(OnRoom),
+    /// Nobody, and the room is over.
+    End,
+}
+
+/// What is done to somebody.
+enum OnSomebody {
+    Mute,
+    StopScreen,
+    Kick,
+    Ban,
+    Unban,
+    PassHost,
+}
+
+/// What is done to a whole room.
+enum OnRoom {
+    MuteAll,
+    Lock,
+    Unlock,
+    Panic,
 }
 
 /// Somebody an action is about.
@@ -120,10 +187,19 @@ impl Target {
 }
 
 impl Action {
-    fn is_about_somebody(self) -> bool {
+    fn step(self) -> Step {
         match self {
-            Self::Mute | Self::StopScreen | Self::Kick | Self::Ban | Self::Unban | Self::PassHost => true,
-            Self::MuteAll | Self::Lock | Self::Unlock | Self::Panic | Self::End => false,
+            Self::Mute => Step::On(OnSomebody::Mute),
+            Self::StopScreen => Step::On(OnSomebody::StopScreen),
+            Self::Kick => Step::On(OnSomebody::Kick),
+            Self::Ban => Step::On(OnSomebody::Ban),
+            Self::Unban => Step::On(OnSomebody::Unban),
+            Self::PassHost => Step::On(OnSomebody::PassHost),
+            Self::MuteAll => Step::InRoom(OnRoom::MuteAll),
+            Self::Lock => Step::InRoom(OnRoom::Lock),
+            Self::Unlock => Step::InRoom(OnRoom::Unlock),
+            Self::Panic => Step::InRoom(OnRoom::Panic),
+            Self::End => Step::End,
         }
     }
 
@@ -147,16 +223,23 @@ impl Action {
 impl Service {
     /// Ends a room and sends everybody out.
     pub(crate) async fn end_room(&self, room: &mut Room, by: &Account) -> Result<(), ApiError> {
-        self.livekit.close_room(&room.id).await?;
-        self.note_end(&room.id).await?;
+        let done = async {
+            self.livekit.close_room(&room.id).await?;
+            self.note_end(&room.id).await
+        };
+        let done = done.await;
+        self.note_done(room, by, Action::End, None, done).await?;
         room.status = RoomStatus::Ended;
-        self.note(Some(by.id.as_str()), "room.end", Some(&room.id), None)
-            .await
+        Ok(())
     }
 
     /// Notes that a room is over, whoever finds it first: we or LiveKit.
     pub(crate) async fn note_end(&self, room: &RoomName) -> Result<(), ApiError> {
-        if self.database.set_room_status(room, RoomStatus::Ended).await? {
+        if self
+            .database
+            .set_room_status(room, RoomStatus::Ended, self.now())
+            .await?
+        {
             self.tell_all(room, "room.ended").await?;
         }
         Ok(self.database.lower_all_hands(room).await?)
@@ -187,45 +270,61 @@ impl Service {
         Ok(())
     }
 
-    async fn act_on(
+    /// Notes what a host did, also where LiveKit did not do its part: ours is done then, and holds.
+    async fn note_done(
         &self,
         room: &Room,
         host: &Account,
         action: Action,
+        target: Option<&str>,
+        done: Result<(), ApiError>,
+    ) -> Result<(), ApiError> {
+        let outcome = match &done {
+            Ok(()) => None,
+            // The database fails too, or the request was refused: there is nothing that could or should be noted.
+            Err(error) if error.code() != ErrorCode::LivekitUnavailable => return done,
+            Err(_) => Some("LIVEKIT_UNAVAILABLE"),
+        };
+        let entry = NewAuditEntry {
+            actor: Some(host.id.as_str()),
+            action: action.noted_as(),
+            room: Some(&room.id),
+            target,
+            outcome,
+        };
+        self.database.audit(entry, self.now()).await?;
+        done
+    }
+
+    async fn act_on(
+        &self,
+        room: &Room,
+        host: &Account,
+        step: OnSomebody,
         target: &Target,
     ) -> Result<(), ApiError> {
-        match action {
-            Action::Mute => self.hush_one(room, target, Hush::Sound, "you.muted").await,
-            Action::StopScreen => {
+        match step {
+            OnSomebody::Mute => self.hush_one(room, target, Hush::Sound, "you.muted").await,
+            OnSomebody::StopScreen => {
                 self.hush_one(room, target, Hush::Screen, "you.screen-stopped")
                     .await
             }
-            Action::Kick => self.kick(room, host, target).await,
-            Action::Ban => self.ban(room, host, target).await,
-            Action::Unban => {
+            OnSomebody::Kick => self.kick(room, host, target).await,
+            OnSomebody::Ban => self.ban(room, host, target).await,
+            OnSomebody::Unban => {
                 self.database.let_back(&room.id, &target.identities()).await?;
                 Ok(())
             }
-            Action::PassHost => self.pass_host(room, target).await,
-            Action::MuteAll | Action::Lock | Action::Unlock | Action::Panic | Action::End => {
-                unreachable!("about nobody")
-            }
+            OnSomebody::PassHost => self.pass_host(room, target).await,
         }
     }
 
-    async fn act(&self, mut room: Room, host: &Account, action: Action) -> Result<(), ApiError> {
-        match action {
-            Action::MuteAll => self.hush_all(&room.id, host, &[], Hush::Sound).await,
-            Action::Lock => self.turn_key(&room.id, Door::Locked).await,
-            Action::Unlock => self.turn_key(&room.id, Door::Unlocked).await,
-            Action::Panic => self.panic(&room.id, host).await,
-            Action::End => self.end_room(&mut room, host).await,
-            Action::Mute
-            | Action::StopScreen
-            | Action::Kick
-            | Action::Ban
-            | Action::Unban
-            | Action::PassHost => unreachable!("about somebody"),
+    async fn act(&self, room: &RoomName, host: &Account, step: OnRoom) -> Result<(), ApiError> {
+        match step {
+            OnRoom::MuteAll => self.hush_all(room, host, &[], Hush::Sound).await,
+            OnRoom::Lock => self.turn_key(room, Door::Locked).await,
+            OnRoom::Unlock => self.turn_key(room, Door::Unlocked).await,
+            OnRoom::Panic => self.panic(room, host).await,
         }
     }
 

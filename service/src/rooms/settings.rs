@@ -35,7 +35,8 @@ pub(crate) struct RoomSettings {
     pub(crate) max_participants: u32,
     /// Whether pictures and sound are recorded.
     pub(crate) recording: bool,
-    /// After how many days everything of a lecture is erased; null for never.
+    /// After how many days everything of a lecture is erased, with chat, files and guests of that time; null for what
+    /// the service does by default.
     #[schema(minimum = 1, maximum = 3650)]
     pub(crate) retention_days: Option<u32>,
 }

@@ -114,6 +114,7 @@ const TABLE: &[(&str, &str, [u16; 6])] = &[
         r#"{"action":"lock"}"#,
         [401, 403, 200, 403, 200, 403],
     ),
+    ("GET /api/rooms/{roomId}/bans", "", [401, 403, 200, 403, 200, 403]),
     // People in the room; who waits is none.
     (
         "POST /api/rooms/{roomId}/hand-raise",
@@ -260,6 +261,43 @@ const TABLE: &[(&str, &str, [u16; 6])] = &[
         "",
         [401, 403, 204, 403, 204, 403],
     ),
+    // Webhooks: of rooms of one's own, or all.
+    ("GET /api/webhooks", "", [401, 401, 200, 200, 200, 401]),
+    (
+        "POST /api/webhooks",
+        r#"{"url":"https://hooks.invalid/","events":["room.started"],"roomId":"{roomId}"}"#,
+        [401, 401, 201, 403, 201, 401],
+    ),
+    (
+        "GET /api/webhooks/{webhookId}",
+        "",
+        [401, 401, 200, 403, 200, 401],
+    ),
+    (
+        "PATCH /api/webhooks/{webhookId}",
+        r#"{"description":"ours"}"#,
+        [401, 401, 200, 403, 200, 401],
+    ),
+    (
+        "DELETE /api/webhooks/{webhookId}",
+        "",
+        [401, 401, 204, 403, 204, 401],
+    ),
+    (
+        "POST /api/webhooks/{webhookId}/ping",
+        "",
+        [401, 401, 202, 403, 202, 401],
+    ),
+    (
+        "GET /api/webhooks/{webhookId}/deliveries",
+        "",
+        [401, 401, 200, 403, 200, 401],
+    ),
+    (
+        "POST /api/webhooks/{webhookId}/deliveries/{deliveryId}/redeliver",
+        "",
+        [401, 401, 404, 403, 404, 401],
+    ),
     // LiveKit proves itself otherwise.
     ("POST /api/livekit/webhook", "{}", [401; 6]),
     // Aliases, where rooms are not open to everybody.
@@ -372,6 +410,7 @@ async fn every_route_lets_in_whom_its_row_says(place: Place) {
                 )
                 .await;
             let lecture = crate::lectures::held_meeting(&world, &id).await;
+            let webhook = crate::hooks::made(&world, &owner, &id).await;
             let filled = |text_with_names: &str| {
                 text_with_names
                     .replace("{roomId}", &id)
@@ -382,6 +421,7 @@ async fn every_route_lets_in_whom_its_row_says(place: Place) {
                     .replace("{entryId}", &text(&waiting["lobbyEntryId"]))
                     .replace("{code}", &text(&room["code"]))
                     .replace("{keyId}", &text(&key["id"]))
+                    .replace("{webhookId}", &text(&webhook["id"]))
                     .replace("{ownerId}", &owner_id)
                     .replace(
                         "new@example.org",

@@ -352,3 +352,89 @@ async fn room_is_locked_handed_over_and_ended_on_sqlite() {
 async fn room_is_locked_handed_over_and_ended_on_postgres() {
     room_is_locked_handed_over_and_ended(Place::postgres().await).await;
 }
+
+async fn what_livekit_did_not_do_is_noted_as_such(place: Place) {
+    // Nobody listens there.
+    let world = World::at(place, |settings| {
+        settings.livekit.url = "http://127.0.0.1:1".to_owned()
+    })
+    .await;
+    let admin = world.admin().await;
+    let ada = world.host("Ada").await;
+    let room = text(&world.room(&ada, json!({ "lobby": true })).await["id"]);
+    let path = format!("/api/rooms/{room}/moderate");
+    let moderate = async |action: &str, target: &str| {
+        let body = json!({ "action": action, "target": target });
+        let (status, body) = world.post(&path, &ada, body).await;
+        (status, code(&body).to_owned())
+    };
+    let waits = async |name: &str| {
+        let (_, body) = world.join(&room, name, json!({})).await;
+        format!("guest-{}", text(&body["lobbyEntryId"]))
+    };
+    let (bob, eve) = (waits("Bob").await, waits("Eve").await);
+    let away = (503, "LIVEKIT_UNAVAILABLE".to_owned());
+    assert_eq!(moderate("kick", &eve).await, away);
+    assert_eq!(moderate("ban", &bob).await, away);
+    assert_eq!(moderate("mute-all", "").await, away);
+    // What was refused was not done, and is not noted.
+    assert_eq!(moderate("kick", "").await.0, 422);
+    assert_eq!(moderate("lock", "").await.0, 200);
+    assert_eq!(moderate("end", "").await, away);
+    let (_, audit) = world.get("/api/audit", &admin).await;
+    let noted: Vec<_> = audit["items"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter(|entry| entry["action"] != json!("room.create"))
+        .map(|entry| {
+            (
+                text(&entry["action"]),
+                entry["target"].clone(),
+                entry["outcome"].clone(),
+            )
+        })
+        .rev()
+        .filter(|(action, ..)| action.starts_with("room."))
+        .collect();
+    let failed = json!("LIVEKIT_UNAVAILABLE");
+    assert_eq!(
+        noted,
+        [
+            ("room.kick".to_owned(), json!(eve), failed.clone()),
+            ("room.ban".to_owned(), json!(bob), failed.clone()),
+            ("room.mute-all".to_owned(), Value::Null, failed.clone()),
+            ("room.lock".to_owned(), Value::Null, Value::Null),
+            ("room.end".to_owned(), Value::Null, failed),
+        ]
+    );
+
+    // Our part holds: they can't come back, and hosts see it.
+    assert_eq!(moderate("unlock", "").await.0, 200);
+    let (status, body) = world.join(&room, "Bob", json!({})).await;
+    assert_eq!((status, code(&body)), (403, "BANNED"));
+    let bans = format!("/api/rooms/{room}/bans");
+    let (_, listed) = world.get(&bans, &ada).await;
+    let items = listed["items"].as_array().expect("a list");
+    assert_eq!(items.len(), 1, "{listed}");
+    assert_eq!(
+        (&items[0]["identity"], &items[0]["name"]),
+        (&json!(bob), &json!("Bob"))
+    );
+    assert!(items[0].get("address").is_none() && items[0].get("fingerprint").is_none());
+    assert_eq!(moderate("unban", &bob).await.0, 200);
+    assert_eq!(world.get(&bans, &ada).await.1["items"], json!([]));
+    let (status, body) = world.get("/api/rooms/nowhere/bans", &ada).await;
+    assert_eq!((status, code(&body)), (404, "ROOM_NOT_FOUND"));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn what_livekit_did_not_do_is_noted_as_such_on_sqlite() {
+    what_livekit_did_not_do_is_noted_as_such(Place::Sqlite).await;
+}
+
+#[tokio::test]
+async fn what_livekit_did_not_do_is_noted_as_such_on_postgres() {
+    what_livekit_did_not_do_is_noted_as_such(Place::postgres().await).await;
+}

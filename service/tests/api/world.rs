@@ -11,8 +11,8 @@ use std::{
 
 use lectern_pipelines::UnixMillis;
 use lectern_service::{
-    Files, Gate, Health, Lifetimes, Limit, Limits, LiveKit, OpenRooms, RedisServer, Registration, Service,
-    Settings, serve,
+    Files, Gate, Health, Lifetimes, Limit, Limits, LiveKit, OpenRooms, RedisServer, Registration, Retention,
+    Service, Settings, Webhooks, serve,
 };
 use lectern_storage::{Addressing, Database, DatabaseConfig, Objects, ObjectsConfig, S3Config};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
@@ -376,6 +376,8 @@ pub(crate) fn settings() -> Settings {
         },
         lifetimes: Lifetimes::default(),
         files: Files::default(),
+        webhooks: Webhooks::default(),
+        retention: Retention::default(),
     }
 }
 

@@ -41,14 +41,14 @@ async fn share(place: &Place, room: &RoomName, name: &str, files_max: u32, at: i
     shared.await.expect("stored")
 }
 
-async fn shared(place: &Place, room: &RoomName, name: &str, at: i64) -> SharedFile {
+pub(crate) async fn shared(place: &Place, room: &RoomName, name: &str, at: i64) -> SharedFile {
     match share(place, room, name, 100, at).await {
         Sharing::Shared(file) => file,
         other => panic!("{other:?}"),
     }
 }
 
-async fn due(place: &Place, at: i64) -> Vec<ObjectKey> {
+pub(crate) async fn due(place: &Place, at: i64) -> Vec<ObjectKey> {
     place
         .database
         .objects_to_erase(UnixMillis(at))

@@ -56,7 +56,7 @@ fn told_of(guest: &Guest) -> Vec<NewEvent> {
     ]
 }
 
-async fn waiting(database: &Database, room: &RoomName, name: &str, at: i64) -> Guest {
+pub(crate) async fn waiting(database: &Database, room: &RoomName, name: &str, at: i64) -> Guest {
     let new = NewGuest {
         name,
         fingerprint: "browser",
@@ -211,13 +211,13 @@ pub(crate) async fn room_is_found_by_id_and_code(place: &Place) {
     );
     assert!(
         database
-            .set_room_status(&id, RoomStatus::Live)
+            .set_room_status(&id, RoomStatus::Live, UnixMillis(5))
             .await
             .expect("stored")
     );
     assert!(
         !database
-            .set_room_status(&id, RoomStatus::Live)
+            .set_room_status(&id, RoomStatus::Live, UnixMillis(5))
             .await
             .expect("stored")
     );
