@@ -211,18 +211,21 @@ impl Service {
     async fn switch_off(&self, hook: &ClaimedHook, reason: &str) -> Result<(), lectern_storage::Error> {
         let id = &hook.id;
         tracing::warn!(webhook.id = %id, "webhook {id} is switched off: {reason}");
+        let room = self.database.hook(id).await?.and_then(|hook| hook.room);
+        let entry = NewAuditEntry {
+            action: "webhook.switch-off",
+            room: room.as_ref(),
+            target: Some(id.as_str()),
+            ..NewAuditEntry::default()
+        };
+        // First, so that whoever sees it off finds why.
+        self.database.audit(entry, self.now()).await?;
         let change = lectern_storage::HookChange {
             switch: Some(Switch::Off(reason)),
             ..Default::default()
         };
-        let changed = self.database.change_hook(id, change, self.now()).await?;
-        let entry = NewAuditEntry {
-            action: "webhook.switch-off",
-            room: changed.as_ref().and_then(|hook| hook.room.as_ref()),
-            target: Some(id.as_str()),
-            ..NewAuditEntry::default()
-        };
-        self.database.audit(entry, self.now()).await
+        self.database.change_hook(id, change, self.now()).await?;
+        Ok(())
     }
 }
 
