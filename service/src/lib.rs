@@ -8,6 +8,7 @@ mod aliases;
 mod body;
 mod caller;
 mod caption_feed;
+mod docs;
 mod error;
 mod feed;
 mod file_kind;

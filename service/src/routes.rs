@@ -25,8 +25,10 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    ApiError, Health, Service, accounts, aliases, caller::SESSION_COOKIE, gate, hooks, lectures, operations,
-    rooms, tokens, webhook,
+    ApiError, Health, Service, accounts, aliases,
+    caller::SESSION_COOKIE,
+    docs::{self, DOCS_PATH, Docs, STYLE_PATH},
+    gate, hooks, lectures, operations, rooms, tokens, webhook,
 };
 
 /// The routes, to be served by [`serve`](crate::serve) or called in process by tests.
@@ -34,9 +36,13 @@ pub fn router(service: impl Into<Arc<Service>>, health: Health) -> Router {
     let service: Arc<Service> = service.into();
     let redis = service.replicas.as_ref().map(|replicas| replicas.check());
     let health = redis.into_iter().fold(health, Health::with_check);
-    let (api, document) = api().split_for_parts();
+    let (api, mut document) = api().split_for_parts();
+    name_operations(&mut document);
+    let docs = Docs::of(&document);
     let document = Arc::new(document);
     let api = api
+        .route(DOCS_PATH, get(async move || docs.response()))
+        .route(STYLE_PATH, get(docs::style))
         .route(
             "/api/openapi.json",
             get(async move || Json(OpenApiDocument::clone(&document))),
@@ -73,7 +79,29 @@ fn in_our_form(routes: Router) -> Router {
 
 /// The OpenAPI document of every path under `/api`.
 pub fn open_api() -> OpenApiDocument {
-    api().into_openapi()
+    let mut document = api().into_openapi();
+    name_operations(&mut document);
+    document
+}
+
+/// Calls every operation by its method and path: what its function is called here says nothing out there, and several
+/// are called alike.
+fn name_operations(document: &mut OpenApiDocument) {
+    for (path, item) in &mut document.paths.paths {
+        let operations = [
+            ("get", &mut item.get),
+            ("post", &mut item.post),
+            ("put", &mut item.put),
+            ("patch", &mut item.patch),
+            ("delete", &mut item.delete),
+        ];
+        let plain = path.replace(['{', '}'], "").replace(['/', '-', '.'], "_");
+        for (method, operation) in operations {
+            if let Some(operation) = operation {
+                operation.operation_id = Some(format!("{method}{plain}"));
+            }
+        }
+    }
 }
 
 fn api() -> OpenApiRouter<Arc<Service>> {
