@@ -114,6 +114,9 @@ pub(crate) struct ServiceArgs {
     /// Days that it is kept what webhooks were told.
     #[arg(long, env = "LECTERN_WEBHOOK_DAYS", default_value = "30")]
     pub(crate) webhook_days: String,
+    /// Where a room's page is, for invitations: a URL with `{code}` (or `{id}`) in it.
+    #[arg(long, env = "LECTERN_ROOM_LINK")]
+    pub(crate) room_link: Option<String>,
 }
 
 impl ServiceArgs {
@@ -166,6 +169,7 @@ impl ServiceArgs {
             files: self.files(problems),
             webhooks: self.webhooks(problems),
             retention: self.retention(problems),
+            room_link: self.room_link(problems),
         }
     }
 
@@ -336,6 +340,21 @@ impl ServiceArgs {
             audit: days("LECTERN_AUDIT_DAYS", &self.audit_days, 1),
             deliveries: days("LECTERN_WEBHOOK_DAYS", &self.webhook_days, 1),
         }
+    }
+
+    fn room_link(&self, problems: &mut Problems) -> Option<String> {
+        let link = given(&self.room_link)?;
+        let is_url = link.starts_with("https://") || link.starts_with("http://");
+        let names_room = link.contains("{code}") || link.contains("{id}");
+        let is_plain = link
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`".contains(&byte));
+        if !(is_url && names_room && is_plain) {
+            problems.add(format!(
+                "LECTERN_ROOM_LINK is {link:?}; write a URL with {{code}} in it, such as https://meet.example.org/join/{{code}}"
+            ));
+        }
+        Some(link)
     }
 
     fn lifetimes(&self, problems: &mut Problems) -> Lifetimes {
@@ -514,6 +533,7 @@ mod tests {
             "--file-mb-max=0",
             "--files-allowed=.pdf,pictures",
             "--file-downloads=post",
+            "--room-link=meet.example.org/{code}",
         ])
         .expect_err("there are mistakes")
         .to_string();
@@ -539,6 +559,7 @@ mod tests {
             "REDIS_URL is no URL",
             "DEV_ACCESS_KEY has 5 bytes",
             "ALLOWED_IPS has \"office\"",
+            "LECTERN_ROOM_LINK is",
         ] {
             assert!(error.contains(part), "{part:?} is not in: {error}");
         }

@@ -669,6 +669,8 @@ mod tests {
             settings: r#"{"summary":false}"#.to_owned(),
             starts_at: None,
             created_at: unix_now(),
+            revision: 0,
+            revised_at: None,
         };
         assert!(bench.database.create_room(&room).await.expect("stored"));
         let meeting = bench.ended("quiet").await;

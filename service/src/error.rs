@@ -102,6 +102,10 @@ pub enum ErrorCode {
     FileTypeRefused,
     /// The file ends before the range that was asked for.
     RangeNotSatisfiable,
+    /// The room has no time to meet at.
+    NotScheduled,
+    /// The caller's own address can't be written into mail.
+    NoSender,
     /// The path takes other methods.
     MethodNotAllowed,
     /// There is an account of that address.
@@ -262,6 +266,8 @@ impl ErrorCode {
             Self::EmailTaken
             | Self::RoomEnded
             | Self::EntryDecided
+            | Self::NotScheduled
+            | Self::NoSender
             | Self::SegmentChanged
             | Self::NotYet
             | Self::TooManyFiles

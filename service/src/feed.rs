@@ -258,6 +258,8 @@ mod tests {
             settings: "{}".to_owned(),
             starts_at: None,
             created_at: UnixMillis(1),
+            revision: 0,
+            revised_at: None,
         };
         assert!(database.create_room(&room).await.expect("stored"));
         (database, id)

@@ -6,6 +6,7 @@
 mod accounts;
 mod aliases;
 mod body;
+mod calendar;
 mod caller;
 mod caption_feed;
 mod docs;
@@ -83,11 +84,11 @@ pub struct Service {
     feeds: Feeds,
     caption_feeds: CaptionFeeds,
     uploads: Uploads,
-    courier: Courier,
     /// Servers' keys by what is stored of them.
     recent_keys: Recent<String, ApiKey>,
     /// Rooms that there are.
     recent_rooms: Recent<RoomName, ()>,
+    courier: Courier,
     /// Whoever knows it may make the first administrator.
     setup_token: SecretString,
     now: Box<dyn Fn() -> UnixMillis + Send + Sync>,

@@ -139,6 +139,8 @@ fn api() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(rooms::captions::stream))
         .routes(routes!(rooms::files::list, rooms::files::share))
         .routes(routes!(rooms::files::fetch, rooms::files::delete))
+        .routes(routes!(rooms::calendar::show))
+        .routes(routes!(rooms::calendar::invite))
         .routes(routes!(tokens::room_token))
         .routes(routes!(tokens::room_token_v1))
         .routes(routes!(tokens::connection_info))

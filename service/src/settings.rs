@@ -35,6 +35,8 @@ pub struct Settings {
     pub webhooks: Webhooks,
     /// After how long things are forgotten.
     pub retention: Retention,
+    /// Where a room's page is, for invitations, with `{code}` or `{id}` in it.
+    pub room_link: Option<String>,
 }
 
 /// A LiveKit server and our right to use it.

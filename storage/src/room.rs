@@ -33,6 +33,10 @@ pub struct Room {
     pub starts_at: Option<UnixMillis>,
     /// When it was made.
     pub created_at: UnixMillis,
+    /// How often what calendars have of it has changed.
+    pub revision: u64,
+    /// When that was last.
+    pub revised_at: Option<UnixMillis>,
 }
 
 /// Whether a room is open.
@@ -66,6 +70,8 @@ pub struct RoomChange<'a> {
     pub starts_at: Option<UnixMillis>,
     /// A new owner.
     pub owner: Option<&'a AccountId>,
+    /// The time of this change, if it changes what calendars have of the room: its revision is one higher then.
+    pub revised_at: Option<UnixMillis>,
 }
 
 /// What the worker goes by of a room's settings.
@@ -201,13 +207,16 @@ impl Database {
         let row = transaction!(self, Write, "change a room", |connection| {
             sql!(
                 "update room set title = coalesce($2, title), settings = coalesce($3, settings),
-                    starts_at = coalesce($4, starts_at), owner_id = coalesce($5, owner_id)
+                    starts_at = coalesce($4, starts_at), owner_id = coalesce($5, owner_id),
+                    revision = case when $6 is null then revision else revision + 1 end,
+                    revised_at = coalesce($6, revised_at)
                 where id = $1",
                 id.as_str(),
                 change.title,
                 change.settings,
                 change.starts_at.map(|at| at.0),
-                change.owner.map(AccountId::as_str)
+                change.owner.map(AccountId::as_str),
+                change.revised_at.map(|at| at.0)
             )
             .execute(&mut *connection)
             .await?;
@@ -316,13 +325,16 @@ type RoomRow = (
     String,
     Option<i64>,
     i64,
+    i64,
+    Option<i64>,
 );
 
 /// The columns of a [`RoomRow`], and which rows.
 macro_rules! room {
     ($which:literal) => {
         concat!(
-            "select id, code, title, owner_id, status, locked, settings, starts_at, created_at from room ",
+            "select id, code, title, owner_id, status, locked, settings, starts_at, created_at, revision, revised_at
+            from room ",
             $which
         )
     };
@@ -330,7 +342,7 @@ macro_rules! room {
 use room;
 
 fn room_of(row: RoomRow) -> Result<Room, Error> {
-    let (id, code, title, owner, status, locked, settings, starts_at, created_at) = row;
+    let (id, code, title, owner, status, locked, settings, starts_at, created_at, revision, revised_at) = row;
     Ok(Room {
         code,
         title,
@@ -343,6 +355,8 @@ fn room_of(row: RoomRow) -> Result<Room, Error> {
         settings,
         starts_at: starts_at.map(UnixMillis),
         created_at: UnixMillis(created_at),
+        revision: revision.unsigned_abs(),
+        revised_at: revised_at.map(UnixMillis),
         id: RoomName::parse(id.clone()).map_err(|_| Error::unreadable("room id", id))?,
     })
 }

@@ -81,8 +81,7 @@ impl Database {
                 *position += 1;
                 *position
             };
-            let mut texts = Vec::new();
-            let mut fresh = Vec::new();
+            let (mut texts, mut fresh) = (Vec::new(), Vec::new());
             for (id, record) in &records {
                 let meeting = id.as_str();
                 let stored = match record {
@@ -128,16 +127,18 @@ impl Database {
                     ),
                 }
                 .execute(&mut *connection)
-                .await?;
-                match record {
-                    Record::Segment(segment) if stored.rows_affected() > 0 => {
-                        let of = segment.id.as_str();
-                        texts.push(IndexedText::segment(self, meeting, of, &segment.text));
-                        if !segment.text.is_empty() {
-                            fresh.push((*id, segment));
-                        }
+                .await?
+                .rows_affected();
+                if let (Record::Segment(segment), 1) = (record, stored) {
+                    texts.push(IndexedText::segment(
+                        self,
+                        meeting,
+                        segment.id.as_str(),
+                        &segment.text,
+                    ));
+                    if !segment.text.is_empty() {
+                        fresh.push((*id, segment));
                     }
-                    _ => {}
                 }
             }
             index_texts!(self, connection, &texts);

@@ -1,5 +1,6 @@
 //! Rooms: made, changed, opened and ended by who holds them.
 
+pub(crate) mod calendar;
 pub(crate) mod captions;
 pub(crate) mod chat;
 pub(crate) mod files;
@@ -8,6 +9,7 @@ mod inside;
 pub(crate) mod join;
 pub(crate) mod lobby;
 pub(crate) mod moderate;
+pub(crate) mod schedule;
 mod settings;
 
 use std::sync::Arc;
@@ -172,15 +174,24 @@ pub(crate) async fn change(
         .title
         .map(|title| one_line("title", &title, TITLE_CHARS_MAX))
         .transpose()?;
+    let starts_at = wanted.starts_at.as_deref().map(parse_time).transpose()?;
+    let before = RoomSettings::of(&room);
     let settings = match wanted.settings {
-        Some(changes) => Some(RoomSettings::of(&room).changed(changes)?.to_json()),
+        Some(changes) => Some(before.changed(changes)?),
         None => None,
     };
+    let is_revised = title.as_ref().is_some_and(|title| *title != room.title)
+        || starts_at.is_some_and(|at| room.starts_at != Some(at))
+        || settings
+            .as_ref()
+            .is_some_and(|after| before.differs_in_calendars(after));
+    let settings = settings.map(|settings| settings.to_json());
     let change = RoomChange {
         title: title.as_deref(),
         settings: settings.as_deref(),
-        starts_at: wanted.starts_at.as_deref().map(parse_time).transpose()?,
+        starts_at,
         owner: None,
+        revised_at: is_revised.then(|| service.now()),
     };
     let changed = service.database.change_room(&room.id, change).await?;
     let changed = changed.ok_or_else(ApiError::room_not_found)?;
@@ -251,6 +262,8 @@ impl Service {
             settings: settings.to_json(),
             starts_at,
             created_at: self.now(),
+            revision: 0,
+            revised_at: None,
         };
         while !self.database.create_room(&room).await? {
             room.code = random::room_code();

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::ApiError;
+use super::schedule::Recurrence;
+use crate::{ApiError, calendar::Zone};
 
 /// What who holds a room may choose.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -39,6 +40,14 @@ pub(crate) struct RoomSettings {
     /// the service does by default.
     #[schema(minimum = 1, maximum = 3650)]
     pub(crate) retention_days: Option<u32>,
+    /// How long people meet from the room's `startsAt` on, for invitations.
+    #[schema(minimum = 1, maximum = 1440)]
+    pub(crate) duration_minutes: u32,
+    /// The time zone of who invites, by its IANA name: what comes again comes at the same time of day there.
+    #[schema(max_length = 64, example = "Europe/Berlin")]
+    pub(crate) time_zone: String,
+    /// How the meeting comes again; null for once.
+    pub(crate) recurrence: Option<Recurrence>,
 }
 
 impl Default for RoomSettings {
@@ -55,6 +64,9 @@ impl Default for RoomSettings {
             max_participants: 0,
             recording: false,
             retention_days: None,
+            duration_minutes: 60,
+            time_zone: "UTC".to_owned(),
+            recurrence: None,
         }
     }
 }
@@ -104,7 +116,24 @@ impl RoomSettings {
         changed.checked()
     }
 
-    fn checked(self) -> Result<Self, ApiError> {
+    /// Whether calendars would have something else of a room with these settings.
+    pub(crate) fn differs_in_calendars(&self, other: &Self) -> bool {
+        self.duration_minutes != other.duration_minutes
+            || self.time_zone != other.time_zone
+            || self.recurrence != other.recurrence
+            || self.pin != other.pin
+    }
+
+    fn checked(mut self) -> Result<Self, ApiError> {
+        if !(1..=DAY_MINUTES).contains(&self.duration_minutes) {
+            return Err(ApiError::invalid("settings.durationMinutes", "from 1 to 1440"));
+        }
+        let Some(zone) = Zone::parse(&self.time_zone) else {
+            let message = "a name of the IANA time zone database, such as Europe/Berlin or UTC";
+            return Err(ApiError::invalid("settings.timeZone", message));
+        };
+        self.time_zone = zone.name().to_owned();
+        self.recurrence.as_ref().map_or(Ok(()), Recurrence::check)?;
         let is_pin =
             |pin: &String| (4..=12).contains(&pin.len()) && pin.bytes().all(|byte| byte.is_ascii_digit());
         if !self.pin.as_ref().is_none_or(is_pin) {
@@ -129,6 +158,7 @@ impl RoomSettings {
     }
 }
 
+const DAY_MINUTES: u32 = 24 * 60;
 const PARTICIPANTS_MAX: u32 = 100_000;
 
 #[cfg(test)]

@@ -192,6 +192,17 @@ const TABLE: &[(&str, &str, [u16; 6])] = &[
         "",
         [401, 403, 404, 403, 404, 403],
     ),
+    // The room has no start.
+    (
+        "GET /api/rooms/{roomId}/calendar.ics",
+        "",
+        [401, 403, 409, 403, 409, 403],
+    ),
+    (
+        "POST /api/rooms/{roomId}/invite",
+        r#"{"emails":["bob@example.org"]}"#,
+        [401, 403, 409, 403, 409, 403],
+    ),
     // Tokens. Who waits gets none.
     (
         "POST /api/livekit/token",

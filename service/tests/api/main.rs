@@ -6,6 +6,7 @@ mod access;
 mod accounts;
 mod aliases;
 mod authorisation;
+mod calendar;
 mod captions;
 mod chat;
 mod document;

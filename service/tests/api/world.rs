@@ -378,6 +378,7 @@ pub(crate) fn settings() -> Settings {
         files: Files::default(),
         webhooks: Webhooks::default(),
         retention: Retention::default(),
+        room_link: None,
     }
 }
 

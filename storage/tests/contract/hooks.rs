@@ -1,6 +1,6 @@
 //! What every database has to do about webhooks.
 
-use lectern_pipelines::{DeliveryId, HookId, MeetingId, RoomName, Stage, UnixMillis};
+use lectern_pipelines::{DeliveryId, HookId, MeetingId, RoomName, Stage, Summary, UnixMillis};
 use lectern_storage::{
     Attempt, Cursor, Database, Delivery, DeliveryState, Failing, HOOK_WAITING_MAX, Hook, HookChange,
     HookTopic, NewHook, Objects, ObjectsConfig, RoomStatus, Switch,
@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     rooms::made_room,
+    search::{summarised, summary},
     things::{Place, room, segment},
 };
 
@@ -158,9 +159,11 @@ pub(crate) async fn news_is_stored_with_what_it_tells_of(place: &Place) {
         .store_segments(&foreign, &[segment("SG_1", 5, "elsewhere")])
         .await
         .expect("stored");
-    place
-        .meddle("update meeting set title = 'Zahlen', language = 'de' where room = 'algebra'")
-        .await;
+    let german = Summary {
+        language: Some("de".to_owned()),
+        ..summary("Zahlen", "Eins und zwei.")
+    };
+    summarised(place, &meeting, &german).await;
     rendered(database, &meeting, 20_000).await;
     assert!(
         database

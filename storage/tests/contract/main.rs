@@ -84,6 +84,22 @@ macro_rules! database_contract {
             erased_room_leaves_its_objects_to_be_erased
             erased_lecture_takes_what_was_shared_meanwhile
         );
+        crate::contract!($open, hooks:
+            hook_comes_back_as_it_was_made
+            news_is_stored_with_what_it_tells_of
+            refused_words_are_not_told
+            full_outbox_counts_what_it_leaves_out
+            eight_processes_share_the_webhooks
+            failure_holds_back_its_room_for_a_while
+            attempts_are_counted_and_settled_once
+            erased_lecture_takes_its_news_along
+        );
+        crate::contract!($open, retention:
+            what_is_past_its_days_goes_once_and_is_noted
+            lectures_of_others_rooms_go_too
+            notes_and_news_are_forgotten_in_steps
+            bans_are_listed_without_who_may_come_again
+        );
         crate::contract!($open, search:
             lecture_is_found_by_title_summary_and_words
             index_follows_what_it_is_of
@@ -100,22 +116,6 @@ macro_rules! database_contract {
         crate::contract!($open, summaries:
             summaries_are_asked_for_made_and_kept
             unreadable_summary_is_made_anew
-        );
-        crate::contract!($open, hooks:
-            hook_comes_back_as_it_was_made
-            news_is_stored_with_what_it_tells_of
-            refused_words_are_not_told
-            full_outbox_counts_what_it_leaves_out
-            eight_processes_share_the_webhooks
-            failure_holds_back_its_room_for_a_while
-            attempts_are_counted_and_settled_once
-            erased_lecture_takes_its_news_along
-        );
-        crate::contract!($open, retention:
-            what_is_past_its_days_goes_once_and_is_noted
-            lectures_of_others_rooms_go_too
-            notes_and_news_are_forgotten_in_steps
-            bans_are_listed_without_who_may_come_again
         );
         crate::contract!($open, writing:
             writer_answers_each_segment_once_it_is_stored

@@ -35,6 +35,8 @@ pub(crate) async fn made_room(database: &Database, id: &str) -> RoomName {
         settings: "{}".to_owned(),
         starts_at: None,
         created_at: UnixMillis(2_000),
+        revision: 0,
+        revised_at: None,
     };
     assert!(database.create_room(&room).await.expect("stored"));
     assert!(!database.create_room(&room).await.expect("stored"), "twice");
@@ -227,6 +229,20 @@ pub(crate) async fn room_is_found_by_id_and_code(place: &Place) {
     let wishes = async |id: &RoomName| database.room_wishes(id).await.expect("readable");
     assert_eq!(wishes(&id).await, RoomWishes::default());
     assert_eq!(wishes(&room("nobody's")).await, RoomWishes::default());
+    let before = database.room(&id).await.expect("readable").expect("there");
+    assert_eq!((before.revision, before.revised_at), (0, None));
+    for revision in 1..3 {
+        let change = RoomChange {
+            revised_at: Some(UnixMillis(7_000)),
+            ..RoomChange::default()
+        };
+        let revised = database.change_room(&id, change).await.expect("stored");
+        let revised = revised.expect("there");
+        assert_eq!(
+            (revised.revision, revised.revised_at),
+            (revision, Some(UnixMillis(7_000)))
+        );
+    }
     let silent = RoomChange {
         settings: Some(r#"{"lobby":true,"captions":false}"#),
         ..RoomChange::default()
