@@ -168,7 +168,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One's own lectures, the latest first; all for an administrator. */
+        /** One's own lectures, the latest first; all for an administrator. With `q`, those that have what it looks for. */
         get: operations["get_api_lectures"];
         put?: never;
         post?: never;
@@ -196,6 +196,94 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/lectures/{lectureId}/segments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What was said, piece by piece, the first first. */
+        get: operations["get_api_lectures_lectureId_segments"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/lectures/{lectureId}/segments/{segmentId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Puts right what was misheard; for who holds the room. What it was is kept, and the lecture's files are made anew. */
+        patch: operations["patch_api_lectures_lectureId_segments_segmentId"];
+        trace?: never;
+    };
+    "/api/lectures/{lectureId}/segments/{segmentId}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All that a piece of speech read as, the newest first; for who holds the room. */
+        get: operations["get_api_lectures_lectureId_segments_segmentId_versions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/lectures/{lectureId}/summaries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All summaries of a lecture, the newest first; for who holds the room. */
+        get: operations["get_api_lectures_lectureId_summaries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/lectures/{lectureId}/summarise": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Asks for another summary; for who holds the room. The worker makes it, by its language model if it has one; without,
+         *     it is built in, and can follow neither language nor instructions. The newest is shown, the last twenty are kept.
+         */
+        post: operations["post_api_lectures_lectureId_summarise"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/lectures/{lectureId}/{file}": {
         parameters: {
             query?: never;
@@ -203,7 +291,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A file of a lecture: `transcript.json`, `.vtt`, `.srt`, `.txt` or `.md`, or `artifact.pdf`. */
+        /** A file of a lecture: `transcript.json`, `.vtt`, `.srt`, `.txt`, `.md` or `.docx`, or `artifact.pdf`. */
         get: operations["get_api_lectures_lectureId_file"];
         put?: never;
         post?: never;
@@ -299,6 +387,43 @@ export interface paths {
         head?: never;
         /** Changes a room. */
         patch: operations["patch_api_rooms_roomId"];
+        trace?: never;
+    };
+    "/api/rooms/{roomId}/bans": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who is banned from a room, the latest first; for who holds it. One person may be there under several identities. */
+        get: operations["get_api_rooms_roomId_bans"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rooms/{roomId}/calendar.ics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The room as a file that any calendar takes (RFC 5545); for people in it. It comes with the room's PIN for who holds it
+         *     alone.
+         */
+        get: operations["get_api_rooms_roomId_calendar_ics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/rooms/{roomId}/captions": {
@@ -506,6 +631,26 @@ export interface paths {
         get: operations["get_api_rooms_roomId_hands"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rooms/{roomId}/invite": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Makes mail that invites people, or tells them that nobody meets: complete messages, which the caller sends. Nothing is
+         *     sent from here, and no address is kept.
+         */
+        post: operations["post_api_rooms_roomId_invite"];
         delete?: never;
         options?: never;
         head?: never;
@@ -788,6 +933,94 @@ export interface paths {
         patch: operations["patch_api_v1_public_meetings_meetingId"];
         trace?: never;
     };
+    "/api/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The webhooks of one's own rooms, the latest first; all for an administrator. */
+        get: operations["get_api_webhooks"];
+        put?: never;
+        /** Makes a webhook: for a room by who holds it, for all rooms by an administrator. */
+        post: operations["post_api_webhooks"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/webhooks/{webhookId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One webhook. */
+        get: operations["get_api_webhooks_webhookId"];
+        put?: never;
+        post?: never;
+        /** Removes a webhook and all that was to be told. */
+        delete: operations["delete_api_webhooks_webhookId"];
+        options?: never;
+        head?: never;
+        /** Changes a webhook, or switches it on or off. */
+        patch: operations["patch_api_webhooks_webhookId"];
+        trace?: never;
+    };
+    "/api/webhooks/{webhookId}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is and was told to an endpoint, the latest first. */
+        get: operations["get_api_webhooks_webhookId_deliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/webhooks/{webhookId}/deliveries/{deliveryId}/redeliver": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tells an endpoint something again, under the same event id, as a delivery of its own. */
+        post: operations["post_api_webhooks_webhookId_deliveries_deliveryId_redeliver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/webhooks/{webhookId}/ping": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends a `ping` to an endpoint, to try it; `…/deliveries` says within seconds what came of it. */
+        post: operations["post_api_webhooks_webhookId_ping"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/rooms": {
         parameters: {
             query?: never;
@@ -906,8 +1139,21 @@ export interface components {
             actor?: string | null;
             at: string;
             id: string;
+            /** @description The code of the error by which it failed, though some of it was done; null where all of it was. */
+            outcome?: string | null;
             roomId?: string | null;
             target?: string | null;
+        };
+        /** @description Who may not come in any more. */
+        BanView: {
+            /** @description RFC 3339. */
+            bannedAt: string;
+            /** @description The account that decided. */
+            bannedBy: string;
+            /** @description To be sent as `target` of `unban`. */
+            identity: string;
+            /** @description What they called themselves; null where that is not known any more. */
+            name?: string | null;
         };
         /** @description Final words, or that some are missing. A gap that grows is told again, with the same start. */
         CaptionView: {
@@ -958,6 +1204,14 @@ export interface components {
             /** Format: password */
             password: string;
         };
+        /** @description What changes; what is absent stays. */
+        ChangedHook: {
+            description?: string | null;
+            /** @description Whether anything is sent. What waits meanwhile is sent later; what happens meanwhile is not told. */
+            enabled?: boolean | null;
+            events?: components["schemas"]["Topic"][] | null;
+            url?: string | null;
+        };
         ChangedRoom: {
             settings?: components["schemas"]["RoomSettings"] | null;
             startsAt?: string | null;
@@ -969,6 +1223,36 @@ export interface components {
             iceServers: string[];
             region?: string | null;
             wsUrl: string;
+        };
+        /**
+         * @description A day of the week.
+         * @enum {string}
+         */
+        Day: "MO" | "TU" | "WE" | "TH" | "FR" | "SA" | "SU";
+        /** @description Something that is or was told. What it says is not shown here. */
+        DeliveryView: {
+            /** Format: int32 */
+            attempts: number;
+            /** @description `lecture.ready`, `room.started`, `room.finished`, `caption.final` or `ping`. */
+            event: string;
+            /** @description The header `webhook-id`: the same however often it is told. */
+            eventId: string;
+            /** @description What was wrong last. */
+            failure?: string | null;
+            id: string;
+            lastAttemptAt?: string | null;
+            lectureId?: string | null;
+            /** @description Null unless it waits. */
+            nextAttemptAt?: string | null;
+            queuedAt: string;
+            roomId?: string | null;
+            /** @description `waiting`, `delivered` or `given-up`. */
+            state: string;
+            /**
+             * Format: int32
+             * @description What the endpoint answered last, as HTTP has it.
+             */
+            status?: number | null;
         };
         Done: {
             /** @description Always true. */
@@ -999,7 +1283,7 @@ export interface components {
          * @description Every kind of error that a caller may have to tell apart.
          * @enum {string}
          */
-        ErrorCode: "BAD_REQUEST" | "UNAUTHENTICATED" | "LOGIN_FAILED" | "FORBIDDEN" | "ACCESS_KEY_REQUIRED" | "ORIGIN_REFUSED" | "REGISTRATION_CLOSED" | "PIN_REQUIRED" | "PIN_WRONG" | "ROOM_LOCKED" | "BANNED" | "NOT_FOUND" | "ROOM_NOT_FOUND" | "ENTRY_NOT_FOUND" | "LECTURE_NOT_FOUND" | "NOT_YET" | "NOT_IN_ROOM" | "MESSAGE_NOT_FOUND" | "CHAT_OFF" | "FILE_NOT_FOUND" | "FILES_OFF" | "TOO_MANY_FILES" | "FILE_TOO_LARGE" | "FILE_TYPE_REFUSED" | "RANGE_NOT_SATISFIABLE" | "METHOD_NOT_ALLOWED" | "EMAIL_TAKEN" | "ROOM_ENDED" | "ENTRY_DECIDED" | "LOBBY_FULL" | "BODY_TOO_LARGE" | "UNSUPPORTED_MEDIA_TYPE" | "VALIDATION_FAILED" | "RATE_LIMITED" | "INTERNAL" | "LIVEKIT_UNAVAILABLE" | "UNAVAILABLE" | "NOT_READY";
+        ErrorCode: "BAD_REQUEST" | "UNAUTHENTICATED" | "LOGIN_FAILED" | "FORBIDDEN" | "ACCESS_KEY_REQUIRED" | "ORIGIN_REFUSED" | "REGISTRATION_CLOSED" | "PIN_REQUIRED" | "PIN_WRONG" | "ROOM_LOCKED" | "BANNED" | "NOT_FOUND" | "ROOM_NOT_FOUND" | "ENTRY_NOT_FOUND" | "LECTURE_NOT_FOUND" | "SEGMENT_NOT_FOUND" | "SEGMENT_CHANGED" | "NOT_YET" | "NOT_IN_ROOM" | "MESSAGE_NOT_FOUND" | "WEBHOOK_NOT_FOUND" | "DELIVERY_NOT_FOUND" | "CHAT_OFF" | "FILE_NOT_FOUND" | "FILES_OFF" | "TOO_MANY_FILES" | "FILE_TOO_LARGE" | "FILE_TYPE_REFUSED" | "RANGE_NOT_SATISFIABLE" | "NOT_SCHEDULED" | "NO_SENDER" | "METHOD_NOT_ALLOWED" | "EMAIL_TAKEN" | "ROOM_ENDED" | "ENTRY_DECIDED" | "WEBHOOK_OFF" | "TOO_MANY_WEBHOOKS" | "WEBHOOK_FULL" | "LOBBY_FULL" | "BODY_TOO_LARGE" | "UNSUPPORTED_MEDIA_TYPE" | "VALIDATION_FAILED" | "RATE_LIMITED" | "INTERNAL" | "LIVEKIT_UNAVAILABLE" | "UNAVAILABLE" | "NOT_READY";
         ErrorDetail: {
             code: components["schemas"]["ErrorCode"];
             /** @description More for programs, where there is more. */
@@ -1012,6 +1296,11 @@ export interface components {
             name: string;
             url: string;
         };
+        /**
+         * @description How often.
+         * @enum {string}
+         */
+        Frequency: "DAILY" | "WEEKLY" | "MONTHLY";
         /** @description A raised hand. */
         HandView: {
             /** @description What LiveKit calls who raised it. */
@@ -1028,6 +1317,58 @@ export interface components {
             createdAt: string;
             ownerId: string;
             settings: components["schemas"]["RoomSettings"];
+        };
+        /** @description Where something was found in a lecture. */
+        Highlight: (components["schemas"]["Said"] | null) & {
+            /** @description `title`, `summary` or `transcript`. */
+            field: string;
+            /** @description Where in `text` it was found, in order. */
+            matches: components["schemas"]["Match"][];
+            /** @description A line of plain text, which whoever shows it has to show as it is; `…` where something is left out. */
+            text: string;
+        };
+        /** @description A webhook, without its secret. */
+        HookView: {
+            createdAt: string;
+            description: string;
+            /**
+             * Format: int64
+             * @description How much was left out because 10,000 things waited already.
+             */
+            dropped: number;
+            droppedAt?: string | null;
+            /** @description Whether anything is sent. */
+            enabled: boolean;
+            /** @description What is told: `lecture.ready`, `room.started`, `room.finished`, `caption.final`. */
+            events: string[];
+            /** @description Since when every attempt has failed; null while they succeed. */
+            failingSince?: string | null;
+            /**
+             * Format: int32
+             * @description How many attempts in a row have failed.
+             */
+            failures: number;
+            id: string;
+            off?: components["schemas"]["OffView"] | null;
+            /** @description The one room that it is about; null for all. */
+            roomId?: string | null;
+            url: string;
+        };
+        /** @description A message for one person. */
+        Invitation: {
+            email: string;
+            /** @description All of it, headers first, as `sendmail -t` or any mailer takes it: text, HTML and a calendar. */
+            message: string;
+        };
+        /** @description Mail to be sent. */
+        Invitations: {
+            items: components["schemas"]["Invitation"][];
+        };
+        Invited: {
+            /** @description Whom to invite; each gets a message of their own. */
+            emails: string[];
+            /** @description `REQUEST` invites them, or tells them what has changed; `CANCEL` takes it from their calendars. */
+            method?: components["schemas"]["Method"];
         };
         /** @description A part of a list. */
         Items_ApiKeyView: {
@@ -1048,8 +1389,54 @@ export interface components {
                 actor?: string | null;
                 at: string;
                 id: string;
+                /** @description The code of the error by which it failed, though some of it was done; null where all of it was. */
+                outcome?: string | null;
                 roomId?: string | null;
                 target?: string | null;
+            }[];
+            /** @description To be sent as `cursor` for the next part; null at the end. */
+            nextCursor?: string | null;
+        };
+        /** @description A part of a list. */
+        Items_BanView: {
+            items: {
+                /** @description RFC 3339. */
+                bannedAt: string;
+                /** @description The account that decided. */
+                bannedBy: string;
+                /** @description To be sent as `target` of `unban`. */
+                identity: string;
+                /** @description What they called themselves; null where that is not known any more. */
+                name?: string | null;
+            }[];
+            /** @description To be sent as `cursor` for the next part; null at the end. */
+            nextCursor?: string | null;
+        };
+        /** @description A part of a list. */
+        Items_DeliveryView: {
+            items: {
+                /** Format: int32 */
+                attempts: number;
+                /** @description `lecture.ready`, `room.started`, `room.finished`, `caption.final` or `ping`. */
+                event: string;
+                /** @description The header `webhook-id`: the same however often it is told. */
+                eventId: string;
+                /** @description What was wrong last. */
+                failure?: string | null;
+                id: string;
+                lastAttemptAt?: string | null;
+                lectureId?: string | null;
+                /** @description Null unless it waits. */
+                nextAttemptAt?: string | null;
+                queuedAt: string;
+                roomId?: string | null;
+                /** @description `waiting`, `delivered` or `given-up`. */
+                state: string;
+                /**
+                 * Format: int32
+                 * @description What the endpoint answered last, as HTTP has it.
+                 */
+                status?: number | null;
             }[];
             /** @description To be sent as `cursor` for the next part; null at the end. */
             nextCursor?: string | null;
@@ -1085,11 +1472,44 @@ export interface components {
             nextCursor?: string | null;
         };
         /** @description A part of a list. */
+        Items_HookView: {
+            items: {
+                createdAt: string;
+                description: string;
+                /**
+                 * Format: int64
+                 * @description How much was left out because 10,000 things waited already.
+                 */
+                dropped: number;
+                droppedAt?: string | null;
+                /** @description Whether anything is sent. */
+                enabled: boolean;
+                /** @description What is told: `lecture.ready`, `room.started`, `room.finished`, `caption.final`. */
+                events: string[];
+                /** @description Since when every attempt has failed; null while they succeed. */
+                failingSince?: string | null;
+                /**
+                 * Format: int32
+                 * @description How many attempts in a row have failed.
+                 */
+                failures: number;
+                id: string;
+                off?: components["schemas"]["OffView"] | null;
+                /** @description The one room that it is about; null for all. */
+                roomId?: string | null;
+                url: string;
+            }[];
+            /** @description To be sent as `cursor` for the next part; null at the end. */
+            nextCursor?: string | null;
+        };
+        /** @description A part of a list. */
         Items_LectureView: {
             items: {
                 endedAt?: string | null;
                 /** @description Why the next stage has not been reached, if it was tried. */
                 failure?: string | null;
+                /** @description Where it has what was looked for; in the replies to searches alone. */
+                highlights?: components["schemas"]["Highlight"][] | null;
                 id: string;
                 /** @description BCP 47. */
                 language?: string | null;
@@ -1105,7 +1525,7 @@ export interface components {
                 stage: string;
                 /** @description RFC 3339. */
                 startedAt: string;
-                /** @description What it was about; null until there is a summary. */
+                /** @description What it was about; what its room is called until there is a summary, or null. */
                 title?: string | null;
             }[];
             /** @description To be sent as `cursor` for the next part; null at the end. */
@@ -1150,6 +1570,35 @@ export interface components {
             nextCursor?: string | null;
         };
         /** @description A part of a list. */
+        Items_SegmentView: {
+            items: {
+                /** @description RFC 3339; null for what is as it was heard. */
+                correctedAt?: string | null;
+                /** Format: int64 */
+                endMs: number;
+                id: string;
+                /** @description What LiveKit calls the speaker. */
+                identity: string;
+                /** @description BCP 47. */
+                language?: string | null;
+                name: string;
+                /**
+                 * Format: int64
+                 * @description Since the lecture began.
+                 */
+                startMs: number;
+                /** @description Plain text: whoever shows it has to show it as it is. */
+                text: string;
+                /**
+                 * Format: int64
+                 * @description To be sent along with a correction; 0 for what is as it was heard.
+                 */
+                version: number;
+            }[];
+            /** @description To be sent as `cursor` for the next part; null at the end. */
+            nextCursor?: string | null;
+        };
+        /** @description A part of a list. */
         Items_SharedFileView: {
             items: {
                 /** @description RFC 3339. */
@@ -1167,6 +1616,41 @@ export interface components {
                 sharedBy: string;
                 /** @description Where to fetch it. */
                 url: string;
+            }[];
+            /** @description To be sent as `cursor` for the next part; null at the end. */
+            nextCursor?: string | null;
+        };
+        /** @description A part of a list. */
+        Items_SummaryVersionView: {
+            items: {
+                askedAt?: string | null;
+                /** @description The account that asked, and when (RFC 3339); null for the one that each lecture gets by itself. */
+                askedBy?: string | null;
+                instructions?: string | null;
+                /** @description What was asked for. */
+                language?: string | null;
+                /** @description Null while it waits to be made. */
+                madeAt?: string | null;
+                /** @description As in the lecture; null while it waits to be made. */
+                summary?: Record<string, never> | null;
+                /** Format: int64 */
+                version: number;
+            }[];
+            /** @description To be sent as `cursor` for the next part; null at the end. */
+            nextCursor?: string | null;
+        };
+        /** @description A part of a list. */
+        Items_VersionView: {
+            items: {
+                /** @description RFC 3339; null for what was heard. */
+                correctedAt?: string | null;
+                /** @description The account's id; null for what was heard. */
+                correctedBy?: string | null;
+                identity: string;
+                name: string;
+                text: string;
+                /** Format: int64 */
+                version: number;
             }[];
             /** @description To be sent as `cursor` for the next part; null at the end. */
             nextCursor?: string | null;
@@ -1191,6 +1675,8 @@ export interface components {
             endedAt?: string | null;
             /** @description Why the next stage has not been reached, if it was tried. */
             failure?: string | null;
+            /** @description Where it has what was looked for; in the replies to searches alone. */
+            highlights?: components["schemas"]["Highlight"][] | null;
             id: string;
             /** @description BCP 47. */
             language?: string | null;
@@ -1206,7 +1692,7 @@ export interface components {
             stage: string;
             /** @description RFC 3339. */
             startedAt: string;
-            /** @description What it was about; null until there is a summary. */
+            /** @description What it was about; what its room is called until there is a summary, or null. */
             title?: string | null;
         };
         LogIn: {
@@ -1222,10 +1708,22 @@ export interface components {
             token: string;
             user: components["schemas"]["AccountView"];
         };
+        /** @description A new webhook; its secret is shown this once. */
+        MadeHook: components["schemas"]["HookView"] & {
+            /** @description Signs what is sent: see docs/webhooks.md. */
+            secret: string;
+        };
         /** @description A new key; it is shown this once. */
         MadeKey: components["schemas"]["ApiKeyView"] & {
             /** @description To be sent in the header `x-api-key`. */
             key: string;
+        };
+        /** @description A piece of a text, in UTF-16 code units, as JavaScript counts. */
+        Match: {
+            /** @description The one behind its last. */
+            end: number;
+            /** @description Its first. */
+            start: number;
         };
         /** @description A message. */
         MessageView: {
@@ -1242,6 +1740,11 @@ export interface components {
             /** @description Plain text; null once it was deleted. */
             text?: string | null;
         };
+        /**
+         * @description What an invitation asks of a calendar.
+         * @enum {string}
+         */
+        Method: "REQUEST" | "CANCEL";
         /** @description What was done. */
         Moderated: {
             action: components["schemas"]["Action"];
@@ -1250,6 +1753,16 @@ export interface components {
             action: components["schemas"]["Action"];
             /** @description Whom it is about, where it is about somebody: what LiveKit calls them, or their id in the lobby. */
             target?: string | null;
+        };
+        NewHookBody: {
+            /** @description What it is for. */
+            description?: string | null;
+            /** @description What is told. */
+            events: components["schemas"]["Topic"][];
+            /** @description The one room that it is about. Only administrators may leave it out, and be told of all rooms. */
+            roomId?: string | null;
+            /** @description Where things are told, `https://…`. */
+            url: string;
         };
         NewKey: {
             /** @description What it is for. */
@@ -1262,8 +1775,31 @@ export interface components {
             /** @description What it is about. */
             title: string;
         };
+        NewText: {
+            /** @description Who said it, by identity, of those who were there; left out where that is right. */
+            speaker?: string | null;
+            /** @description What was said. */
+            text: string;
+            /**
+             * Format: int64
+             * @description The version that was read: a correction of another one is refused. Left out, it corrects whatever is there.
+             */
+            version?: number | null;
+        };
+        OffView: {
+            at: string;
+            reason: string;
+        };
         OneItem: {
             item: components["schemas"]["RoomView"];
+        };
+        /** @description A summary that will be made. */
+        Ordered: {
+            /**
+             * Format: int64
+             * @description Which of the lecture's summaries it will be.
+             */
+            version: number;
         };
         PlainAdmission: {
             identity: string;
@@ -1293,6 +1829,24 @@ export interface components {
             emoji: string;
             /** @description What LiveKit calls who put it there. */
             identity: string;
+        };
+        /** @description How a meeting comes again, from the room's `startsAt` on. */
+        Recurrence: {
+            /**
+             * Format: int32
+             * @description How many times in all; null for no end, or for the one that `until` sets.
+             */
+            count?: number | null;
+            frequency: components["schemas"]["Frequency"];
+            /**
+             * Format: int32
+             * @description Every so many days, weeks or months.
+             */
+            interval?: number;
+            /** @description The last time is not after this, RFC 3339. */
+            until?: string | null;
+            /** @description On which days of a week, besides the one of `startsAt`; for `WEEKLY` alone. */
+            weekdays?: components["schemas"]["Day"][];
         };
         Register: {
             /**
@@ -1330,6 +1884,12 @@ export interface components {
              */
             chat: boolean;
             /**
+             * Format: int32
+             * @description How long people meet from the room's `startsAt` on, for invitations.
+             * @default 60
+             */
+            durationMinutes: number;
+            /**
              * @description Whether files may be shared.
              * @default true
              */
@@ -1365,9 +1925,12 @@ export interface components {
              * @default false
              */
             recording: boolean;
+            /** @default null */
+            recurrence: components["schemas"]["Recurrence"] | null;
             /**
              * Format: int32
-             * @description After how many days everything of a lecture is erased; null for never.
+             * @description After how many days everything of a lecture is erased, with chat, files and guests of that time; null for what
+             *     the service does by default.
              * @default null
              */
             retentionDays: number | null;
@@ -1376,6 +1939,12 @@ export interface components {
              * @default true
              */
             summary: boolean;
+            /**
+             * @description The time zone of who invites, by its IANA name: what comes again comes at the same time of day there.
+             * @default UTC
+             * @example Europe/Berlin
+             */
+            timeZone: string;
         };
         /** @description A token, and what it is good for. */
         RoomToken: {
@@ -1399,6 +1968,40 @@ export interface components {
             /** @description `SCHEDULED`, `LIVE` or `ENDED`. */
             status: string;
             title: string;
+        };
+        Said: {
+            name: string;
+            segmentId: string;
+            /**
+             * Format: int64
+             * @description Since the lecture began.
+             */
+            startMs: number;
+        };
+        /** @description A piece of speech as it reads now. */
+        SegmentView: {
+            /** @description RFC 3339; null for what is as it was heard. */
+            correctedAt?: string | null;
+            /** Format: int64 */
+            endMs: number;
+            id: string;
+            /** @description What LiveKit calls the speaker. */
+            identity: string;
+            /** @description BCP 47. */
+            language?: string | null;
+            name: string;
+            /**
+             * Format: int64
+             * @description Since the lecture began.
+             */
+            startMs: number;
+            /** @description Plain text: whoever shows it has to show it as it is. */
+            text: string;
+            /**
+             * Format: int64
+             * @description To be sent along with a correction; 0 for what is as it was heard.
+             */
+            version: number;
         };
         ServerToken: {
             /** @description RFC 3339. */
@@ -1450,6 +2053,21 @@ export interface components {
             success: boolean;
             timestamp: string;
         };
+        /** @description One of a lecture's summaries. */
+        SummaryVersionView: {
+            askedAt?: string | null;
+            /** @description The account that asked, and when (RFC 3339); null for the one that each lecture gets by itself. */
+            askedBy?: string | null;
+            instructions?: string | null;
+            /** @description What was asked for. */
+            language?: string | null;
+            /** @description Null while it waits to be made. */
+            madeAt?: string | null;
+            /** @description As in the lecture; null while it waits to be made. */
+            summary?: Record<string, never> | null;
+            /** Format: int64 */
+            version: number;
+        };
         TokenMetadata: {
             permissions: components["schemas"]["Rights"];
             role: components["schemas"]["JoinerRole"];
@@ -1457,6 +2075,23 @@ export interface components {
         TokenWanted: {
             /** @description The room's id; `meetingId` is the same. */
             roomId: string;
+        };
+        /**
+         * @description What an endpoint can be told of.
+         * @enum {string}
+         */
+        Topic: "lecture.ready" | "room.started" | "room.finished" | "caption.final";
+        /** @description What a piece of speech read at one time. */
+        VersionView: {
+            /** @description RFC 3339; null for what was heard. */
+            correctedAt?: string | null;
+            /** @description The account's id; null for what was heard. */
+            correctedBy?: string | null;
+            identity: string;
+            name: string;
+            text: string;
+            /** Format: int64 */
+            version: number;
         };
         VoiceToken: {
             token: string;
@@ -1483,8 +2118,20 @@ export interface components {
             /** Format: int64 */
             waiting: number;
         };
+        /** @description What another summary is to be like. */
+        Wanted: {
+            /**
+             * @description What to write about, how much and in which style, in words of one's own. A language model takes it for a wish,
+             *     which changes neither the form of a summary nor what it may rest on.
+             */
+            instructions?: string | null;
+            /** @description The language to write in, BCP 47; that of the lecture if left out. */
+            language?: string | null;
+        };
         /** @description A lecture, whole but for its transcript. */
         WholeLecture: components["schemas"]["LectureView"] & {
+            /** @description What people in the room wrote meanwhile, in order: the first thousand messages that were not deleted. */
+            chat: components["schemas"]["MessageView"][];
             /** Format: int64 */
             durationMs: number;
             /** @description What can be fetched. */
@@ -1495,7 +2142,10 @@ export interface components {
             participantList: Record<string, never>[];
             /** @description What people shared in its room while it lasted. */
             sharedFiles: components["schemas"]["SharedFileView"][];
-            /** @description `title`, `abstract`, `chapters`, `keyTerms`, `actionItems`, `coveragePercent`, `source`; null until there is one. */
+            /**
+             * @description `title`, `abstract`, `chapters`, `keyTerms`, `actionItems`, `coveragePercent`, `source`; with `olderThanTranscript`
+             *     where something that it rests on was corrected since; null until there is one.
+             */
             summary?: Record<string, never> | null;
         };
         Written: {
@@ -1807,6 +2457,12 @@ export interface operations {
     get_api_lectures: {
         parameters: {
             query?: {
+                /**
+                 * @description Words, of which the first 16 count. A lecture is found when each begins a word of its title, summary or
+                 *     transcript, in any case and with or without accents; in scripts without spaces, when it is any piece of it.
+                 *     Nothing in it has another meaning, neither quotes nor asterisks.
+                 */
+                q?: string;
                 /** @description At most so many items. */
                 limit?: number;
                 /** @description Where to go on: `nextCursor` of the page before. */
@@ -1881,6 +2537,166 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_api_lectures_lectureId_segments: {
+        parameters: {
+            query?: {
+                /** @description At most so many items. */
+                limit?: number;
+                /** @description Where to go on: `nextCursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                lectureId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Items_SegmentView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    patch_api_lectures_lectureId_segments_segmentId: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                lectureId: string;
+                segmentId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewText"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SegmentView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_api_lectures_lectureId_segments_segmentId_versions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                lectureId: string;
+                segmentId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Items_VersionView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_api_lectures_lectureId_summaries: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                lectureId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Items_SummaryVersionView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_api_lectures_lectureId_summarise: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                lectureId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Wanted"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ordered"];
+                };
             };
             "4XX": {
                 headers: {
@@ -2151,6 +2967,69 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RoomView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_api_rooms_roomId_bans: {
+        parameters: {
+            query?: {
+                /** @description At most so many items. */
+                limit?: number;
+                /** @description Where to go on: `nextCursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                roomId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Items_BanView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_api_rooms_roomId_calendar_ics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                roomId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/calendar": string;
                 };
             };
             "4XX": {
@@ -2721,6 +3600,39 @@ export interface operations {
             };
         };
     };
+    post_api_rooms_roomId_invite: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                roomId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Invited"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Invitations"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     post_api_rooms_roomId_join: {
         parameters: {
             query?: never;
@@ -3200,6 +4112,251 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RoomView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_api_webhooks: {
+        parameters: {
+            query?: {
+                /** @description At most so many items. */
+                limit?: number;
+                /** @description Where to go on: `nextCursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Items_HookView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_api_webhooks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewHookBody"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MadeHook"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_api_webhooks_webhookId: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                webhookId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HookView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    delete_api_webhooks_webhookId: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                webhookId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    patch_api_webhooks_webhookId: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                webhookId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangedHook"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HookView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_api_webhooks_webhookId_deliveries: {
+        parameters: {
+            query?: {
+                /** @description At most so many items. */
+                limit?: number;
+                /** @description Where to go on: `nextCursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                webhookId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Items_DeliveryView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_api_webhooks_webhookId_deliveries_deliveryId_redeliver: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                webhookId: string;
+                deliveryId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_api_webhooks_webhookId_ping: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                webhookId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryView"];
                 };
             };
             "4XX": {
