@@ -107,6 +107,8 @@ async fn meeting_is_held_through_the_service_alone() {
     let lines = jane.finish();
     assert_captioned(&lines, identity);
     assert_read_along(&guest, &path, &finals(&lines, "stream"), reading).await;
+    assert_heard_out(&host, &guest, &path).await;
+    assert_sent_out(&nobody, &host, &path).await;
     host.ok(Method::POST, &format!("{path}/end"), Value::Null).await;
     assert_eq!(join("4711").await.0, 409);
 
@@ -129,6 +131,8 @@ async fn meeting_is_held_through_the_service_alone() {
         json!("Jane Austen"),
         "{whole}"
     );
+    assert_eq!(whole["chat"][0]["text"], json!("Which <b>chapter</b>?"));
+    assert_eq!(whole["sharedFiles"][0]["name"], json!("Emma; part 1.txt"));
     let last = finals(&lines, "stream").pop().expect("a final").1;
     // Subtitles break lines and phrases where it suits them.
     let last = last.split_whitespace().last().expect("a word");
@@ -139,10 +143,82 @@ async fn meeting_is_held_through_the_service_alone() {
         let bytes = response.bytes().await.expect("a whole file");
         let begins = |start: &[u8]| bytes.starts_with(start);
         let text = String::from_utf8_lossy(&bytes);
-        assert!(begins(b"%PDF") || text.contains(last), "{text}");
+        // What is packed is read by tests of its own.
+        assert!(begins(b"%PDF") || begins(b"PK") || text.contains(last), "{text}");
     }
+    let found = host
+        .ok(Method::GET, &format!("/api/lectures?q={last}"), Value::Null)
+        .await;
+    assert_eq!(found["items"][0]["id"], lecture["id"], "{found}");
     host.ok(Method::DELETE, &path, Value::Null).await;
+    let found = host
+        .ok(Method::GET, &format!("/api/lectures?q={last}"), Value::Null)
+        .await;
+    assert_eq!(found["items"], json!([]));
     assert_eq!(guest.call(Method::GET, &path, Value::Null).await.0, 404);
+}
+
+/// A guest writes, raises a hand and shares a file, and the host has it all.
+async fn assert_heard_out(host: &Person, guest: &Person, path: &str) {
+    let text = json!({ "text": "Which <b>chapter</b>?" });
+    guest
+        .ok(Method::POST, &format!("{path}/chat"), text.clone())
+        .await;
+    guest
+        .ok(Method::POST, &format!("{path}/hand-raise"), Value::Null)
+        .await;
+    let name = "Emma%3B%20part%201.txt";
+    let file = guest.request(Method::POST, &format!("{path}/files?name={name}"));
+    let file = file
+        .body("Emma Woodhouse, handsome, clever, and rich")
+        .send()
+        .await;
+    assert_eq!(file.expect("an answer").status(), 201);
+    let listed = async |what: &str| {
+        let page = host.ok(Method::GET, &format!("{path}/{what}"), Value::Null).await;
+        page["items"][0].clone()
+    };
+    assert_eq!(listed("chat").await["text"], text["text"]);
+    assert_eq!(listed("hands").await["name"], json!("Jane Austen"));
+    let file = host.request(Method::GET, listed("files").await["url"].as_str().expect("a URL"));
+    let file = file.send().await.expect("an answer");
+    let disposition = file.headers()["content-disposition"].to_str().expect("text");
+    assert!(disposition.starts_with("attachment"), "{disposition}");
+    let bytes = file.bytes().await.expect("a whole file");
+    assert!(bytes.starts_with(b"Emma Woodhouse"));
+}
+
+/// Somebody is sent out, comes back, is banned, and can't come back under another name; then the room is closed at once.
+async fn assert_sent_out(nobody: &Person, host: &Person, path: &str) {
+    let moderate = async |action: &str, target: &Value| {
+        let wanted = json!({ "action": action, "target": target });
+        host.ok(Method::POST, &format!("{path}/moderate"), wanted).await;
+    };
+    let join = async |name: &str, browser: &str| {
+        let body = json!({ "name": name, "pin": "4711", "sessionFingerprint": browser });
+        nobody.call(Method::POST, &format!("{path}/join"), body).await
+    };
+    for action in ["kick", "ban"] {
+        let (status, waiting) = join("Mallory", "mallorys-browser").await;
+        assert_eq!(status, 202, "{waiting}");
+        let entry = &waiting["lobbyEntryId"];
+        let admit = format!("{path}/lobby/{}/admit", entry.as_str().expect("an id"));
+        host.ok(Method::POST, &admit, Value::Null).await;
+        moderate(action, entry).await;
+    }
+    let (status, refused) = join("Somebody else", "mallorys-browser").await;
+    assert_eq!(
+        (status, &refused["error"]["code"]),
+        (403, &json!("BANNED")),
+        "{refused}"
+    );
+    moderate("panic", &Value::Null).await;
+    let (status, refused) = join("Late", "another-browser").await;
+    assert_eq!(
+        (status, &refused["error"]["code"]),
+        (403, &json!("ROOM_LOCKED")),
+        "{refused}"
+    );
 }
 
 /// Who has no WebRTC reads what was shown as final in the room, no more and no less.
