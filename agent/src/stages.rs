@@ -380,8 +380,8 @@ mod tests {
         TrackSid,
     };
     use lectern_storage::{
-        AccountRole, Correction, Database, DatabaseConfig, Door, MeetingOverview, NewAccount, Objects,
-        ObjectsConfig, Room as StoredRoom, RoomStatus, SummaryOrder, Writer,
+        AccountRole, Correction, Database, DatabaseConfig, Door, HookTopic, MeetingOverview, NewAccount,
+        NewHook, Objects, ObjectsConfig, Room as StoredRoom, RoomStatus, SummaryOrder, Writer,
     };
     use tempfile::TempDir;
 
@@ -585,6 +585,39 @@ mod tests {
         stop.cancel();
         run(bench.worker(), stop).await;
         assert_eq!(bench.overview(&meeting).await.stage, Stage::Rendered);
+    }
+
+    #[tokio::test]
+    async fn webhooks_are_told_of_what_the_worker_has_rendered() {
+        let bench = Bench::new().await;
+        let new = NewHook {
+            url: "https://example.org/",
+            description: "",
+            secret: &"whsec_".into(),
+            room: None,
+            topics: &[HookTopic::LectureReady],
+        };
+        let hook = bench.database.create_hook(new, 1, unix_now()).await;
+        let hook = hook.expect("stored").expect("the first");
+        let meeting = bench.ended("told").await;
+        let (context, stop) = (bench.worker(), CancellationToken::new());
+        let running = tokio::spawn(run(Arc::clone(&context), stop.clone()));
+        bench
+            .until(&meeting, |overview| overview.stage == Stage::Rendered)
+            .await;
+        stop.cancel();
+        running.await.expect("ends");
+        let told = bench
+            .database
+            .deliveries(&hook.id, 10, None)
+            .await
+            .expect("listed");
+        let told: Vec<_> = told
+            .items
+            .iter()
+            .map(|told| told.event.meeting.as_ref())
+            .collect();
+        assert_eq!(told, [Some(&meeting)]);
     }
 
     #[tokio::test]

@@ -174,20 +174,40 @@ impl Database {
         to: Stage,
         at: UnixMillis,
     ) -> Result<bool, Error> {
+        self.step(meeting, (from, None), to, at).await
+    }
+
+    /// Brings a meeting whose artifacts were made of its transcript at `revision` to [`Stage::Rendered`], and tells
+    /// webhooks; says whether it was still at that revision. If it was corrected meanwhile, its artifacts have to be made
+    /// again.
+    pub async fn rendered(&self, meeting: &MeetingId, revision: u64, at: UnixMillis) -> Result<bool, Error> {
+        let from = (Stage::Summarised, Some(revision));
+        self.step(meeting, from, Stage::Rendered, at).await
+    }
+
+    /// From one stage, and perhaps at one revision alone, to another.
+    async fn step(
+        &self,
+        meeting: &MeetingId,
+        (from, revision): (Stage, Option<u64>),
+        to: Stage,
+        at: UnixMillis,
+    ) -> Result<bool, Error> {
         let ended_at = (to == Stage::Ended).then_some(at.0);
         transaction!(self, Write, "bring a meeting to its next stage", |connection| {
             let changed = rows!(
                 AdvancedRow,
                 "update meeting set stage = $3, ended_at = coalesce($4, ended_at), attempts = 0, failure = null,
                     next_attempt_at = $5
-                where id = $1 and stage = $2
+                where id = $1 and stage = $2 and revision = coalesce($6, revision)
                 returning room, title, language,
                     cast((select count(*) from erasure where meeting_id = meeting.id) as bigint)",
                 meeting.as_str(),
                 from.as_str(),
                 to.as_str(),
                 ended_at,
-                at.0
+                at.0,
+                revision.map(|revision| i64::try_from(revision).unwrap_or(i64::MAX))
             )
             .fetch_optional(&mut *connection)
             .await?;
@@ -203,29 +223,6 @@ impl Database {
             }
             changed.is_some()
         })
-    }
-
-    /// Brings a meeting whose artifacts were made of its transcript at `revision` to [`Stage::Rendered`]; says whether
-    /// it was still at that revision. If it was corrected meanwhile, its artifacts have to be made again.
-    pub async fn rendered(&self, meeting: &MeetingId, revision: u64, at: UnixMillis) -> Result<bool, Error> {
-        let changed = transaction!(
-            self,
-            Write,
-            "note that a meeting has its artifacts",
-            |connection| {
-                sql!(
-                "update meeting set stage = 'rendered', attempts = 0, failure = null, next_attempt_at = $3
-                where id = $1 and stage = 'summarised' and revision = $2",
-                meeting.as_str(),
-                i64::try_from(revision).unwrap_or(i64::MAX),
-                at.0
-            )
-                .execute(&mut *connection)
-                .await?
-                .rows_affected()
-            }
-        )?;
-        Ok(changed == 1)
     }
 
     /// Notes that the step after `stage` failed, why, and when to try again; gives the meeting's lease back.
