@@ -77,7 +77,9 @@ impl SearchQuery {
         );
         let excerpt = format!("{lead}{}{tail}", &text[shown.clone()]);
         let mut matches: Vec<Range<usize>> = Vec::new();
-        for place in found.into_iter().filter(|place| place.start < shown.end) {
+        // What the end cuts through is no match any more, except for a first one that is longer than all that is shown.
+        let is_shown = |place: &Range<usize>| place.start == first || place.end <= shown.end;
+        for place in found.into_iter().filter(is_shown) {
             let place = [place.start, place.end.min(shown.end)]
                 .map(|at| units(&excerpt[..lead.len() + at - shown.start]));
             let place = place[0]..place[1];
@@ -380,6 +382,15 @@ mod tests {
             (whole.text.as_str(), whole.matches),
             ("光合作用、合作", vec![1..4, 5..7])
         );
+    }
+
+    #[test]
+    fn match_that_the_end_of_the_excerpt_cuts_through_is_none() {
+        let shown_before = EXCERPT_CHARS_MAX - 3;
+        let text = format!("光合{}光合{}", "。".repeat(shown_before), "。".repeat(9));
+        let excerpt = SearchQuery::parse("光合").excerpt(&text).expect("found");
+        assert!(excerpt.text.ends_with("光…"), "{excerpt:?}");
+        assert_eq!(excerpt.matches, [0..2]);
     }
 
     #[test]
