@@ -162,10 +162,7 @@ impl Database {
             reactions: by_message.remove(&message.id).unwrap_or_default(),
             ..message
         };
-        Ok(Page {
-            items: page.items.into_iter().map(with_reactions).collect(),
-            next: page.next,
-        })
+        Ok(page.map(with_reactions))
     }
 
     /// The first `limit` messages that were written in a room from one time to another, in order, without those that

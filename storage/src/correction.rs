@@ -10,7 +10,7 @@ use crate::{
     meeting::without_nul,
     page::{page_of, rows_for},
     search::{IndexedText, index_texts},
-    transcript::media_time,
+    transcript::{media_time, participant_of, stored_millis},
 };
 
 /// A segment as it is now.
@@ -222,7 +222,7 @@ impl Database {
         })?;
         let items = found.into_iter().map(segment_of).collect::<Result<Vec<_>, _>>()?;
         Ok(page_of(items, limit, |last| Cursor {
-            at: UnixMillis(i64::try_from(last.start.as_millis()).unwrap_or(i64::MAX)),
+            at: UnixMillis(stored_millis(last.start)),
             id: last.id.as_str().to_owned(),
         }))
     }
@@ -315,10 +315,7 @@ fn version_of(row: VersionRow) -> Option<SegmentVersion> {
     let (identity, name, text, revision, corrected_at, corrected_by) = row;
     Some(SegmentVersion {
         revision: revision.unsigned_abs(),
-        speaker: Participant {
-            identity: ParticipantIdentity::parse(identity).ok()?,
-            name,
-        },
+        speaker: participant_of(identity, name)?,
         text,
         corrected_at: corrected_at.map(UnixMillis),
         corrected_by,

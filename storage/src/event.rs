@@ -45,6 +45,17 @@ pub struct NewEvent {
     pub json: String,
 }
 
+impl NewEvent {
+    /// An event about `what`, which is made of plain values.
+    pub fn about(audience: Audience, kind: &'static str, what: &impl Serialize) -> Self {
+        Self {
+            audience,
+            kind,
+            json: serde_json::to_string(what).expect("plain values are JSON"),
+        }
+    }
+}
+
 impl Audience {
     fn as_str(&self) -> &str {
         match self {

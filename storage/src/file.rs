@@ -208,10 +208,7 @@ impl Database {
             at: UnixMillis(*position),
             id: file.id.clone(),
         });
-        Ok(Page {
-            items: page.items.into_iter().map(|(_, file)| file).collect(),
-            next: page.next,
-        })
+        Ok(page.map(|(_, file)| file))
     }
 
     /// The files that were shared in a meeting's room while it lasted, the first first; at most

@@ -27,6 +27,14 @@ impl<T> Page<T> {
             next: None,
         }
     }
+
+    /// The same part of the same list, of something else.
+    pub(crate) fn map<U>(self, to: impl FnMut(T) -> U) -> Page<U> {
+        Page {
+            items: self.items.into_iter().map(to).collect(),
+            next: self.next,
+        }
+    }
 }
 
 /// A place in a list that is ordered by a time and then by an id; travels as text.

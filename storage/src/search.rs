@@ -156,10 +156,7 @@ impl Database {
         let (started_at, id) = before(after);
         let terms: Vec<_> = query.terms().iter().map(|term| expression(self, term)).collect();
         if terms.is_empty() {
-            return Ok(Page {
-                items: Vec::new(),
-                next: None,
-            });
+            return Ok(Page::empty());
         }
         let all = json_list(&terms);
         let (lectures, any, places, summaries) = match self {
@@ -214,10 +211,7 @@ impl Database {
             segments: segments.remove(overview.id.as_str()).unwrap_or_default(),
             overview,
         };
-        Ok(Page {
-            items: page.items.into_iter().map(found).collect(),
-            next: page.next,
-        })
+        Ok(page.map(found))
     }
 
     /// Indexes lectures that another version stored, one after another.

@@ -378,7 +378,7 @@ fn words_of(json: &str) -> Option<Vec<Word>> {
     Some(rows.into_iter().map(word).collect())
 }
 
-fn stored_millis(time: MediaTime) -> i64 {
+pub(crate) fn stored_millis(time: MediaTime) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
