@@ -9,7 +9,7 @@ use axum::{
     extract::{ConnectInfo, FromRequestParts},
     http::{HeaderMap, Method, header, request::Parts},
 };
-use lectern_pipelines::RoomName;
+use lectern_pipelines::{AccountId, RoomName};
 use lectern_storage::{Account, AccountRole, ApiKey, Guest, Room};
 use sha2::{Digest, Sha256};
 
@@ -73,6 +73,15 @@ impl Caller {
                 "log in first (POST /api/auth/login), and send the token as Authorization: Bearer",
             )),
         }
+    }
+
+    /// Whose things are listed: one's own, or everybody's for an administrator; an error for who is not logged in.
+    pub(crate) fn listed_owner(&self) -> Result<Option<&AccountId>, ApiError> {
+        let account = self.account()?;
+        Ok(match account.role {
+            AccountRole::Admin => None,
+            AccountRole::Host => Some(&account.id),
+        })
     }
 
     /// An administrator who is logged in, or an error.
@@ -284,7 +293,7 @@ fn is_our_page(headers: &HeaderMap, service: &Service) -> bool {
 }
 
 /// Where a caller is, as a text.
-fn address_of(parts: &Parts, service: &Service) -> String {
+pub(crate) fn address_of(parts: &Parts, service: &Service) -> String {
     client_of(parts, service).map_or_else(|| "in process".to_owned(), |address| address.to_string())
 }
 

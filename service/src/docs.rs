@@ -9,6 +9,8 @@ use axum::{
 use serde_json::{Map, Value};
 use utoipa::openapi::OpenApi;
 
+use crate::wire::in_html;
+
 /// The page, as a browser is sent it.
 #[derive(Debug, Clone)]
 pub(crate) struct Docs(bytes::Bytes);
@@ -55,9 +57,9 @@ fn page(document: &Value) -> String {
     for tag in tags {
         put(
             &mut links,
-            format_args!("<li><a href=\"#{0}\">{0}</a></li>", escape(tag)),
+            format_args!("<li><a href=\"#{0}\">{0}</a></li>", in_html(tag)),
         );
-        put(&mut parts, format_args!("<h2 id=\"{0}\">{0}</h2>", escape(tag)));
+        put(&mut parts, format_args!("<h2 id=\"{0}\">{0}</h2>", in_html(tag)));
         for operation in operations.iter().filter(|operation| operation.tag == tag) {
             parts.push_str(&operation.html());
         }
@@ -68,7 +70,7 @@ fn page(document: &Value) -> String {
             &mut parts,
             format_args!(
                 "<section id=\"schema-{0}\"><h3>{0}</h3>{1}</section>",
-                escape(name),
+                in_html(name),
                 details_of(schema)
             ),
         );
@@ -80,8 +82,8 @@ fn page(document: &Value) -> String {
         <p>For programs: <a href=\"/api/openapi.json\">openapi.json</a></p>\
         <nav aria-label=\"Contents\"><ul>{links}<li><a href=\"#schemas\">Schemas</a></li></ul></nav>\
         <h2 id=\"proofs\">Who calls</h2>{proofs}<main>{parts}</main></html>",
-        title = escape(text(&info["title"])),
-        version = escape(text(&info["version"])),
+        title = in_html(text(&info["title"])),
+        version = in_html(text(&info["version"])),
         about = paragraph(&info["description"]),
         proofs = proofs(&document["components"]["securitySchemes"]),
     )
@@ -92,9 +94,9 @@ fn proofs(schemes: &Value) -> String {
     for (name, scheme) in object(schemes) {
         let how = match (text(&scheme["in"]), text(&scheme["name"])) {
             ("", _) => "header <code>Authorization: Bearer TOKEN</code>".to_owned(),
-            (place, key) => format!("{} <code>{}</code>", escape(place), escape(key)),
+            (place, key) => format!("{} <code>{}</code>", in_html(place), in_html(key)),
         };
-        put(&mut rows, format_args!("<tr><td>{}<td>{how}", escape(name)));
+        put(&mut rows, format_args!("<tr><td>{}<td>{how}", in_html(name)));
     }
     format!("<table><tr><th>Proof<th>Sent as{rows}</table>")
 }
@@ -122,11 +124,11 @@ fn operations_of(document: &Value) -> Vec<Operation<'_>> {
 
 impl Operation<'_> {
     fn html(&self) -> String {
-        let (method, path) = (escape(&self.method), escape(self.path));
+        let (method, path) = (in_html(&self.method), in_html(self.path));
         format!(
             "<details id=\"{method}-{path}\"><summary><span class=\"method\">{method}</span><code>{path}</code> \
             {summary}</summary>{about}{parameters}{body}{replies}</details>",
-            summary = escape(text(&self.value["summary"])),
+            summary = in_html(text(&self.value["summary"])),
             about = paragraph(&self.value["description"]),
             parameters = self.parameters(),
             body = self.body(),
@@ -148,10 +150,10 @@ impl Operation<'_> {
                 &mut rows,
                 format_args!(
                     "<tr><td><code>{}</code><td>{}{needed}<td>{}<td>{}",
-                    escape(text(&parameter["name"])),
-                    escape(text(&parameter["in"])),
+                    in_html(text(&parameter["name"])),
+                    in_html(text(&parameter["in"])),
                     type_of(&parameter["schema"]),
-                    escape(text(&parameter["description"])),
+                    in_html(text(&parameter["description"])),
                 ),
             );
         }
@@ -172,9 +174,9 @@ impl Operation<'_> {
                 &mut rows,
                 format_args!(
                     "<tr><td><code>{}</code><td>{}<td>{}",
-                    escape(status),
+                    in_html(status),
                     content_of(reply).unwrap_or_else(|| "nothing".to_owned()),
-                    escape(text(&reply["description"])),
+                    in_html(text(&reply["description"])),
                 ),
             );
         }
@@ -188,14 +190,14 @@ fn content_of(part: &Value) -> Option<String> {
     Some(format!(
         "{} as <code>{}</code>",
         type_of(&content["schema"]),
-        escape(media_type)
+        in_html(media_type)
     ))
 }
 
 /// A schema in a few words, with links to those that have names.
 fn type_of(schema: &Value) -> String {
     if let Some(name) = schema["$ref"].as_str().and_then(|link| link.rsplit('/').next()) {
-        return format!("<a href=\"#schema-{0}\">{0}</a>", escape(name));
+        return format!("<a href=\"#schema-{0}\">{0}</a>", in_html(name));
     }
     for (list, between) in [("oneOf", " or "), ("anyOf", " or "), ("allOf", " and ")] {
         if let Some(schemas) = schema[list].as_array() {
@@ -205,7 +207,7 @@ fn type_of(schema: &Value) -> String {
     if let Some(values) = schema["enum"].as_array() {
         let values = values
             .iter()
-            .map(|value| format!("<code>{}</code>", escape(&value.to_string())));
+            .map(|value| format!("<code>{}</code>", in_html(&value.to_string())));
         return values.collect::<Vec<_>>().join(", ");
     }
     match &schema["type"] {
@@ -222,7 +224,7 @@ fn type_named(name: &str, schema: &Value) -> String {
     match name {
         "array" => format!("list of {}", type_of(&schema["items"])),
         "object" if schema["properties"].is_object() => fields(schema),
-        _ => escape(name),
+        _ => in_html(name),
     }
 }
 
@@ -252,9 +254,9 @@ fn fields(schema: &Value) -> String {
             &mut rows,
             format_args!(
                 "<tr><td><code>{}</code><td>{}{needed}<td>{}",
-                escape(name),
+                in_html(name),
                 type_of(field),
-                escape(text(&field["description"])),
+                in_html(text(&field["description"])),
             ),
         );
     }
@@ -264,7 +266,7 @@ fn fields(schema: &Value) -> String {
 fn paragraph(text_or_nothing: &Value) -> String {
     match text(text_or_nothing) {
         "" => String::new(),
-        text => format!("<p>{}</p>", escape(text)),
+        text => format!("<p>{}</p>", in_html(text)),
     }
 }
 
@@ -280,20 +282,6 @@ fn text(value: &Value) -> &str {
 fn object(value: &Value) -> &Map<String, Value> {
     static NOTHING: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
     value.as_object().unwrap_or(&NOTHING)
-}
-
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            _ => escaped.push(letter),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What people call files: data, that becomes part of no path and of no header as it is.
 
-use axum::http::HeaderValue;
+use axum::http::{HeaderName, HeaderValue, header};
 
 use crate::{ApiError, body::one_line};
 
@@ -53,6 +53,21 @@ pub(crate) fn attachment(name: &str) -> HeaderValue {
         }
     }
     HeaderValue::from_str(&header).expect("all of it is plain ASCII")
+}
+
+/// The headers of a file that is to be kept, not shown: what people said or shared must never run as a page of ours.
+pub(crate) fn kept(name: &str) -> [(HeaderName, HeaderValue); 3] {
+    [
+        (header::CONTENT_DISPOSITION, attachment(name)),
+        (
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("private, no-cache"),
+        ),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static("sandbox; default-src 'none'"),
+        ),
+    ]
 }
 
 /// What RFC 5987 lets stand as it is.

@@ -16,7 +16,7 @@ use subtle::ConstantTimeEq;
 
 use crate::{
     ApiError, ErrorCode, Service,
-    caller::{client_of, cookies, hash_of_key, is_preflight},
+    caller::{address_of, client_of, cookies, hash_of_key, is_preflight},
     limit::Guess,
 };
 
@@ -165,7 +165,7 @@ impl Service {
             true => Guess::Right,
             false => Guess::Wrong,
         };
-        let from = client.map_or_else(|| "in process".to_owned(), |address| address.to_string());
+        let from = address_of(parts, self);
         self.limiter
             .guess(
                 &[format!("access from {from}")],

@@ -83,7 +83,7 @@ impl<K: Eq + Hash, V: Clone> Answers<K, V> {
 
 /// A clock that was set back makes nothing last longer.
 fn is_recent(at: UnixMillis, now: UnixMillis) -> bool {
-    (at.0..at.0.saturating_add(RECENT.as_millis() as i64)).contains(&now.0)
+    (at..at + RECENT).contains(&now)
 }
 
 /// How long another process's change may go unnoticed.

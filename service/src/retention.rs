@@ -45,7 +45,7 @@ impl Service {
         let Some(kept) = own.or(self.settings.retention.lectures) else {
             return Ok(());
         };
-        let before = self.earlier(kept);
+        let before = self.now().saturating_sub(kept);
         for _ in 0..STEPS_MAX {
             let expired = self
                 .database
@@ -63,23 +63,18 @@ impl Service {
     async fn expire_the_rest(&self) -> Result<(), ApiError> {
         let retention = self.settings.retention;
         if let Some(kept) = retention.lectures {
-            let before = self.earlier(kept);
+            let before = self.now().saturating_sub(kept);
             let expired = self
                 .database
                 .expire_elsewhere(before, ITEMS_PER_STEP, self.now())
                 .await?;
             log_expired(None, expired);
         }
-        let audit = self.earlier(retention.audit);
+        let audit = self.now().saturating_sub(retention.audit);
         self.database.forget_audit(audit, ITEMS_PER_STEP).await?;
-        let told = self.earlier(retention.deliveries);
+        let told = self.now().saturating_sub(retention.deliveries);
         self.database.forget_hook_events(told, ITEMS_PER_STEP).await?;
         Ok(())
-    }
-
-    fn earlier(&self, by: Duration) -> UnixMillis {
-        let millis = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
-        UnixMillis(self.now().0.saturating_sub(millis))
     }
 }
 

@@ -36,8 +36,7 @@ pub fn router(service: impl Into<Arc<Service>>, health: Health) -> Router {
     let service: Arc<Service> = service.into();
     let redis = service.replicas.as_ref().map(|replicas| replicas.check());
     let health = redis.into_iter().fold(health, Health::with_check);
-    let (api, mut document) = api().split_for_parts();
-    name_operations(&mut document);
+    let (api, document) = documented();
     let docs = Docs::of(&document);
     let document = Arc::new(document);
     let api = api
@@ -79,9 +78,13 @@ fn in_our_form(routes: Router) -> Router {
 
 /// The OpenAPI document of every path under `/api`.
 pub fn open_api() -> OpenApiDocument {
-    let mut document = api().into_openapi();
+    documented().1
+}
+
+fn documented() -> (Router<Arc<Service>>, OpenApiDocument) {
+    let (routes, mut document) = api().split_for_parts();
     name_operations(&mut document);
-    document
+    (routes, document)
 }
 
 /// Calls every operation by its method and path: what its function is called here says nothing out there, and several

@@ -14,6 +14,15 @@ pub(crate) fn timestamp(at: UnixMillis) -> String {
         .unwrap_or_default()
 }
 
+/// Text in HTML, with nothing in it that means more than itself.
+pub(crate) fn in_html(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\'', "&#39;")
+}
+
 /// A part of a list.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

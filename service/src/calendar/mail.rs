@@ -104,15 +104,6 @@ impl Mail<'_> {
     }
 }
 
-/// Text in HTML, with nothing in it that means more than itself.
-pub(crate) fn in_html(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
-        .replace('\'', "&#39;")
-}
-
 /// Text in a header: encoded words (RFC 2047), whatever it is, so that none of it means anything there.
 fn words(text: &str) -> String {
     let mut words = Vec::new();

@@ -7,6 +7,6 @@ mod zone;
 
 pub(crate) use self::{
     event::{Event, Meeting, Purpose},
-    mail::{Address, Mail, in_html},
+    mail::{Address, Mail},
     zone::Zone,
 };

@@ -144,12 +144,8 @@ pub(crate) async fn list(
     caller: Caller,
     InQuery(paging): InQuery<Paging>,
 ) -> Result<Json<Items<HookView>>, ApiError> {
-    let account = caller.account()?;
+    let owner = caller.listed_owner()?;
     let (limit, after) = paging.parse()?;
-    let owner = match account.role {
-        AccountRole::Admin => None,
-        AccountRole::Host => Some(&account.id),
-    };
     let page = service.database.hooks(owner, limit, after.as_ref()).await?;
     Ok(Json(Items::of(page, HookView::of)))
 }

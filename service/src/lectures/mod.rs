@@ -13,7 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use lectern_pipelines::{ExportFormat, GuestState, Lecture, MeetingId, RoomName, Summary, export};
-use lectern_storage::{Account, AccountRole, Artifact, MeetingOverview};
+use lectern_storage::{Account, Artifact, MeetingOverview};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::task::spawn_blocking;
@@ -25,6 +25,7 @@ use crate::{
     body::{InPath, InQuery, Paging},
     caller::{Caller, Standing},
     error::ErrorBody,
+    file_name::kept,
     rooms::{chat::MessageView, files::SharedFileView},
     wire::{Items, timestamp},
 };
@@ -96,12 +97,8 @@ pub(crate) async fn list(
     InQuery(search): InQuery<Search>,
     InQuery(paging): InQuery<Paging>,
 ) -> Result<Json<Items<LectureView>>, ApiError> {
-    let account = caller.account()?;
+    let owner = caller.listed_owner()?;
     let (query, (limit, after)) = (search.parse()?, paging.parse()?);
-    let owner = match account.role {
-        AccountRole::Admin => None,
-        AccountRole::Host => Some(&account.id),
-    };
     let (database, after) = (&service.database, after.as_ref());
     let Some(query) = query else {
         let page = database.lectures(owner, limit, after).await?;
@@ -306,19 +303,8 @@ async fn written(
         .map_err(ApiError::internal)
 }
 
-/// A file to be kept, not to be shown: what people said must never run as a page of ours.
 fn download(name: &str, media_type: &str, bytes: Vec<u8>) -> Response {
-    let disposition = format!("attachment; filename=\"{name}\"");
-    let headers = [
-        (header::CONTENT_TYPE, media_type.to_owned()),
-        (header::CONTENT_DISPOSITION, disposition),
-        (header::CACHE_CONTROL, "private, no-cache".to_owned()),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            "sandbox; default-src 'none'".to_owned(),
-        ),
-    ];
-    (headers, bytes).into_response()
+    (kept(name), [(header::CONTENT_TYPE, media_type)], bytes).into_response()
 }
 
 fn files_of(overview: &MeetingOverview, artifacts: &[Artifact]) -> Vec<FileView> {

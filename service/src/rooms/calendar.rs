@@ -17,10 +17,11 @@ use super::{RoomSettings, inside::Role, parse_id};
 use crate::{
     ApiError, ErrorCode, Service,
     body::{Body, InPath},
-    calendar::{Address, Event, Mail, Meeting, Purpose, Zone, in_html},
+    calendar::{Address, Event, Mail, Meeting, Purpose, Zone},
     caller::Caller,
     error::ErrorBody,
     file_name::attachment,
+    wire::in_html,
 };
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -212,9 +213,14 @@ impl Inviting<'_> {
             attendee: person,
             now: self.now,
         };
-        let (purpose, method, verb) = match self.method {
-            Method::Request => (Purpose::Request(&meeting), "REQUEST", "invites you to"),
-            Method::Cancel => (Purpose::Cancel(&meeting), "CANCEL", "cancels"),
+        let (purpose, method, news, verb) = match self.method {
+            Method::Request => (
+                Purpose::Request(&meeting),
+                "REQUEST",
+                "Invitation",
+                "invites you to",
+            ),
+            Method::Cancel => (Purpose::Cancel(&meeting), "CANCEL", "Cancelled", "cancels"),
         };
         let title = &self.scheduled.room.title;
         let lines = self.lines(verb);
@@ -222,10 +228,7 @@ impl Inviting<'_> {
             .iter()
             .map(|line| format!("<p>{}</p>\r\n", in_html(line)))
             .collect();
-        let subject = match self.method {
-            Method::Request => format!("Invitation: {title}"),
-            Method::Cancel => format!("Cancelled: {title}"),
-        };
+        let subject = format!("{news}: {title}");
         let mail = Mail {
             from: self.organizer,
             from_name: &self.account.name,

@@ -10,11 +10,11 @@ use axum::{
 };
 use futures_util::{FutureExt, Stream};
 use lectern_pipelines::{MeetingId, Stage};
-use lectern_storage::{Audience, CaptionContent, CaptionedMeeting, Cursor, Page, Room, StoredCaption};
+use lectern_storage::{CaptionContent, CaptionedMeeting, Cursor, Page, Room, StoredCaption};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{RoomSettings, parse_id};
+use super::{RoomSettings, inside::ends_listening, parse_id};
 use crate::{
     ApiError, Service,
     body::{InPath, InQuery, Paging},
@@ -127,13 +127,11 @@ pub(crate) async fn stream(
     let last = service.database.last_event(&id).await?;
     let (room, person) = service.inside(&caller, &id).await?;
     let after = service.left_off(&room, &headers).await?;
-    let own = person.guest.map(Audience::Guest);
-    let audiences = own.into_iter().chain([Audience::All]).collect();
     let off = !RoomSettings::of(&room).captions;
     let reading = Reading {
         first: off.then(|| Told::event("captions.off", "{}")),
         captions: service.caption_feeds.listen(room.id.clone(), after),
-        events: service.feeds.listen(room.id, audiences, last),
+        events: service.feeds.listen(room.id, person.audiences(), last),
     };
     Ok(sse::stream_of(&service, reading, |reading| {
         reading.next().boxed()
@@ -188,7 +186,7 @@ impl Reading {
                 biased;
                 event = self.events.next() => {
                     let event = event?;
-                    if matches!(event.kind.as_str(), "you.removed" | "room.host-passed") {
+                    if ends_listening(&event) {
                         // Without its id, which is of another stream.
                         return Ok(Told::event(&event.kind, &event.json).and_end());
                     }

@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 
 use super::{
     RoomSettings,
-    inside::{Insider, Role},
+    inside::{Insider, Role, ends_listening},
     parse_id,
 };
 use crate::{
@@ -206,8 +206,8 @@ pub(crate) async fn take_reaction_back(
 
 /// What happens in the room, from now on or from `Last-Event-ID` on (server-sent events): `chat.message`,
 /// `chat.edited` and `chat.deleted` with the message as it is, `chat.reacted` and `chat.unreacted`, `file.shared` and
-/// `file.deleted`, `hand.raised` and `hand.lowered`, `room.…`, and to a guest `you.…`. After `you.removed` and `room.host-passed` the stream ends: whether
-/// somebody may listen is asked anew.
+/// `file.deleted`, `hand.raised` and `hand.lowered`, `room.…`, and to a guest `you.…`. After `you.removed` and
+/// `room.host-passed` the stream ends: whether somebody may listen is asked anew.
 #[utoipa::path(get, path = "/api/rooms/{roomId}/chat/stream", tag = "chat", params(("roomId" = String, Path)),
     responses((status = 200, content_type = "text/event-stream", body = String), (status = "4XX", body = ErrorBody)))]
 pub(crate) async fn stream(
@@ -221,9 +221,7 @@ pub(crate) async fn stream(
     let last = service.database.last_event(&id).await?;
     let (room, person) = service.inside(&caller, &id).await?;
     let after = sse::last_event_id(&headers).unwrap_or(last);
-    let own = person.guest.map(Audience::Guest);
-    let audiences = own.into_iter().chain([Audience::All]).collect();
-    let listener = service.feeds.listen(room.id, audiences, after);
+    let listener = service.feeds.listen(room.id, person.audiences(), after);
     let tell = |_: &Service, event: &RoomEvent| tell(event);
     Ok(sse::stream(Arc::clone(&service), None, listener, Box::new(tell)))
 }
@@ -288,7 +286,7 @@ impl MessageView {
 
 fn tell(event: &RoomEvent) -> Option<Told> {
     match event.kind.as_str() {
-        "you.removed" | "room.host-passed" => Some(Told::stored(event).and_end()),
+        _ if ends_listening(event) => Some(Told::stored(event).and_end()),
         // The door has a stream of its own.
         kind if kind.starts_with("lobby.") => None,
         _ => Some(Told::stored(event)),
@@ -296,11 +294,7 @@ fn tell(event: &RoomEvent) -> Option<Told> {
 }
 
 fn told(kind: &'static str, message: &ChatMessage) -> NewEvent {
-    NewEvent {
-        audience: Audience::All,
-        kind,
-        json: serde_json::to_string(&MessageView::of(message)).expect("plain values are JSON"),
-    }
+    NewEvent::about(Audience::All, kind, &MessageView::of(message))
 }
 
 fn told_reaction(kind: &'static str, message_id: &str, reaction: &Reaction) -> NewEvent {
@@ -309,11 +303,7 @@ fn told_reaction(kind: &'static str, message_id: &str, reaction: &Reaction) -> N
         emoji: &reaction.emoji,
         identity: &reaction.identity,
     };
-    NewEvent {
-        audience: Audience::All,
-        kind,
-        json: serde_json::to_string(&reacted).expect("plain values are JSON"),
-    }
+    NewEvent::about(Audience::All, kind, &reacted)
 }
 
 fn reaction_of(person: &Insider, emoji: &str) -> Result<Reaction, ApiError> {

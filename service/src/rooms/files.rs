@@ -27,7 +27,7 @@ use crate::{
     caller::Caller,
     error::ErrorBody,
     file_kind::{handed_out_as, said_media_type},
-    file_name::{FileName, attachment},
+    file_name::{FileName, attachment, kept},
     random,
     range::Wanted,
     settings::Downloads,
@@ -325,17 +325,11 @@ impl Service {
         let body = Stream::from_stream(ReaderStream::with_capacity(reader, READ_BYTES));
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_DISPOSITION, attachment(&file.name));
+        headers.extend(kept(&file.name));
         let media_type = HeaderValue::from_str(handed_out_as(&file.media_type));
         headers.insert(header::CONTENT_TYPE, media_type.map_err(ApiError::internal)?);
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-        for (name, value) in [
-            (header::ACCEPT_RANGES, "bytes"),
-            (header::CACHE_CONTROL, "private, no-cache"),
-            (header::CONTENT_SECURITY_POLICY, "sandbox; default-src 'none'"),
-        ] {
-            headers.insert(name, HeaderValue::from_static(value));
-        }
+        headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         if let Some(range) = range {
             let range = HeaderValue::from_str(&range).map_err(ApiError::internal)?;
             headers.insert(header::CONTENT_RANGE, range);
@@ -393,11 +387,7 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
 }
 
 fn told(kind: &'static str, what: &impl Serialize) -> NewEvent {
-    NewEvent {
-        audience: Audience::All,
-        kind,
-        json: serde_json::to_string(what).expect("plain values are JSON"),
-    }
+    NewEvent::about(Audience::All, kind, what)
 }
 
 fn no_file() -> ApiError {

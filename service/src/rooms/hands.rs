@@ -53,11 +53,7 @@ pub(crate) async fn raise(
         name: person.name,
         raised_at: service.now(),
     };
-    let told = NewEvent {
-        audience: Audience::All,
-        kind: "hand.raised",
-        json: serde_json::to_string(&HandView::of(&hand)).expect("plain values are JSON"),
-    };
+    let told = NewEvent::about(Audience::All, "hand.raised", &HandView::of(&hand));
     service.database.raise_hand(&room.id, &hand, told).await?;
     service.feeds.announce(&room.id);
     Ok(StatusCode::NO_CONTENT)
@@ -101,11 +97,7 @@ pub(crate) async fn list(
 impl Service {
     /// Lowers somebody's hand, if it is up.
     pub(crate) async fn lower_hand(&self, room: &RoomName, identity: &str) -> Result<(), ApiError> {
-        let told = NewEvent {
-            audience: Audience::All,
-            kind: "hand.lowered",
-            json: json!({ "identity": identity }).to_string(),
-        };
+        let told = NewEvent::about(Audience::All, "hand.lowered", &json!({ "identity": identity }));
         let lowered = self.database.lower_hand(room, identity, self.now(), told).await?;
         if lowered {
             self.feeds.announce(room);

@@ -1,7 +1,7 @@
 //! Who is inside a room, and may see and do what people in it do.
 
 use lectern_pipelines::{GuestId, GuestState, RoomName};
-use lectern_storage::Room;
+use lectern_storage::{Audience, Room, RoomEvent};
 
 use super::join::identity;
 use crate::{
@@ -26,6 +26,19 @@ pub(crate) struct Insider {
 pub(crate) enum Role {
     Host,
     Guest,
+}
+
+impl Insider {
+    /// Whose events they are told.
+    pub(crate) fn audiences(&self) -> Vec<Audience> {
+        let own = self.guest.clone().map(Audience::Guest);
+        own.into_iter().chain([Audience::All]).collect()
+    }
+}
+
+/// Whether a stream ends with this event: whether its listener may still be there is to be asked anew.
+pub(crate) fn ends_listening(event: &RoomEvent) -> bool {
+    matches!(event.kind.as_str(), "you.removed" | "room.host-passed")
 }
 
 impl Service {

@@ -330,20 +330,12 @@ pub(crate) fn outcome(guest: &Guest) -> Vec<NewEvent> {
         GuestState::Expired => "lobby.expired",
         GuestState::Removed => "lobby.removed",
     };
-    let own = NewEvent {
-        audience: Audience::Guest(guest.id.clone()),
-        kind,
-        json: "{}".to_owned(),
-    };
+    let own = NewEvent::about(Audience::Guest(guest.id.clone()), kind, &json!({}));
     vec![own, for_hosts("lobby.decided", guest)]
 }
 
 fn for_hosts(kind: &'static str, guest: &Guest) -> NewEvent {
-    NewEvent {
-        audience: Audience::Hosts,
-        kind,
-        json: serde_json::to_string(&EntryView::of(guest)).expect("plain values are JSON"),
-    }
+    NewEvent::about(Audience::Hosts, kind, &EntryView::of(guest))
 }
 
 impl EntryView {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State, http::StatusCode};
 use lectern_pipelines::{AccountId, RoomName, UnixMillis};
-use lectern_storage::{AccountRole, Door, Room, RoomChange, RoomStatus};
+use lectern_storage::{Door, Room, RoomChange, RoomStatus};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -96,12 +96,8 @@ pub(crate) async fn list(
     caller: Caller,
     InQuery(paging): InQuery<Paging>,
 ) -> Result<Json<Items<RoomView>>, ApiError> {
-    let account = caller.account()?;
+    let owner = caller.listed_owner()?;
     let (limit, after) = paging.parse()?;
-    let owner = match account.role {
-        AccountRole::Admin => None,
-        AccountRole::Host => Some(&account.id),
-    };
     let page = service.database.rooms(owner, limit, after.as_ref()).await?;
     Ok(Json(Items::of(page, RoomView::of_held)))
 }

@@ -9,7 +9,7 @@ use lectern_storage::{
     NewEvent, NewGuest, Room, RoomChange, RoomStatus,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{join::identity, lobby, parse_id};
@@ -523,10 +523,10 @@ impl Service {
             self.livekit.make_host(&room.id, identity).await?;
         }
         let passed = |audience| {
-            event(
+            NewEvent::about(
                 audience,
                 "room.host-passed",
-                json!({ "identity": target.identity }),
+                &json!({ "identity": target.identity }),
             )
         };
         // Those who held it until now listen as its hosts, and have to stop.
@@ -585,7 +585,8 @@ impl Service {
     }
 
     async fn tell_all(&self, room: &RoomName, kind: &'static str) -> Result<(), ApiError> {
-        self.tell(room, vec![event(Audience::All, kind, json!({}))]).await
+        self.tell(room, vec![NewEvent::about(Audience::All, kind, &json!({}))])
+            .await
     }
 
     /// Adds to what happened in a room.
@@ -597,15 +598,7 @@ impl Service {
 }
 
 fn own_event(guest: &Guest, kind: &'static str) -> NewEvent {
-    event(Audience::Guest(guest.id.clone()), kind, json!({}))
-}
-
-fn event(audience: Audience, kind: &'static str, data: Value) -> NewEvent {
-    NewEvent {
-        audience,
-        kind,
-        json: data.to_string(),
-    }
+    NewEvent::about(Audience::Guest(guest.id.clone()), kind, &json!({}))
 }
 
 fn guest_identity(id: &GuestId) -> String {
