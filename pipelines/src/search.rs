@@ -390,7 +390,7 @@ mod tests {
         let text = format!("光合{}光合{}", "。".repeat(shown_before), "。".repeat(9));
         let excerpt = SearchQuery::parse("光合").excerpt(&text).expect("found");
         assert!(excerpt.text.ends_with("光…"), "{excerpt:?}");
-        assert_eq!(excerpt.matches, [0..2]);
+        assert_eq!(excerpt.matches.iter().collect::<Vec<_>>(), [&(0..2)]);
     }
 
     #[test]

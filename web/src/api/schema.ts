@@ -493,8 +493,8 @@ export interface paths {
         /**
          * What happens in the room, from now on or from `Last-Event-ID` on (server-sent events): `chat.message`,
          *     `chat.edited` and `chat.deleted` with the message as it is, `chat.reacted` and `chat.unreacted`, `file.shared` and
-         *     `file.deleted`, `hand.raised` and `hand.lowered`, `room.…`, and to a guest `you.…`. After `you.removed` and `room.host-passed` the stream ends: whether
-         *     somebody may listen is asked anew.
+         *     `file.deleted`, `hand.raised` and `hand.lowered`, `room.…`, and to a guest `you.…`. After `you.removed` and
+         *     `room.host-passed` the stream ends: whether somebody may listen is asked anew.
          */
         get: operations["get_api_rooms_roomId_chat_stream"];
         put?: never;
