@@ -70,6 +70,18 @@ impl Database {
         now: UnixMillis,
         tell: impl Fn(&ChatMessage) -> NewEvent,
     ) -> Result<ChatMessage, Error> {
+        self.store_message(room, new, None, now, tell).await
+    }
+
+    /// Stores a message; with the text stream it came by, if it did.
+    pub(crate) async fn store_message(
+        &self,
+        room: &RoomName,
+        new: NewChatMessage<'_>,
+        stream_id: Option<&str>,
+        now: UnixMillis,
+        tell: impl Fn(&ChatMessage) -> NewEvent,
+    ) -> Result<ChatMessage, Error> {
         let message = ChatMessage {
             id: id_made_at(now),
             identity: new.identity.to_owned(),
@@ -85,14 +97,15 @@ impl Database {
             append_events!(self, connection, room, &told, now);
             // In the order in which they are told.
             sql!(
-                "insert into chat_message (id, room_id, position, identity, name, text, at)
-                values ($1, $2, (select last_event from room where id = $2), $3, $4, $5, $6)",
+                "insert into chat_message (id, room_id, position, identity, name, text, at, stream_id)
+                values ($1, $2, (select last_event from room where id = $2), $3, $4, $5, $6, $7)",
                 &message.id,
                 room.as_str(),
                 &message.identity,
                 &message.name,
                 new.text,
-                now.0
+                now.0,
+                stream_id
             )
             .execute(&mut *connection)
             .await?;
@@ -334,6 +347,8 @@ impl Database {
     }
 }
 
+/// How long a message may be, in characters.
+pub const CHAT_TEXT_CHARS_MAX: usize = 2_000;
 /// How many signs one person puts under one message at most.
 pub const REACTIONS_EACH_MAX: i64 = 8;
 

@@ -393,6 +393,11 @@ fn migrations(database: &Database) -> Vec<Migration> {
         (6, "hook", include_str!("../migrations/0006_hook.sql")),
         (8, "lecture_work", lecture_work),
         (9, "caption", include_str!("../migrations/0009_caption.sql")),
+        (
+            11,
+            "chat_stream",
+            include_str!("../migrations/0011_chat_stream.sql"),
+        ),
     ]
     .into_iter()
     .map(|(version, name, text)| {

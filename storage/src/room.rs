@@ -84,6 +84,9 @@ pub struct RoomWishes {
     pub language: Option<String>,
     /// Whether there is to be a summary.
     pub summary: bool,
+    /// Whether people may write to one another. Only where the room is ours: there is nowhere else to keep it.
+    #[serde(default = "chat_by_default")]
+    pub chat: bool,
 }
 
 impl Default for RoomWishes {
@@ -92,6 +95,7 @@ impl Default for RoomWishes {
             captions: true,
             language: None,
             summary: true,
+            chat: false,
         }
     }
 }
@@ -256,9 +260,7 @@ impl Database {
                 .fetch_optional(&mut *connection)
                 .await?
         })?;
-        row.map_or(Ok(RoomWishes::default()), |(settings,)| {
-            serde_json::from_str(&settings).map_err(|_| Error::unreadable("settings", id.as_str()))
-        })
+        row.map_or(Ok(RoomWishes::default()), |(settings,)| wishes_of(id, &settings))
     }
 
     /// Notes that a room was opened or has ended, and tells webhooks; says whether that was news.
@@ -328,6 +330,15 @@ type RoomRow = (
     i64,
     Option<i64>,
 );
+
+/// What the worker goes by of these settings of a room.
+pub(crate) fn wishes_of(id: &RoomName, settings: &str) -> Result<RoomWishes, Error> {
+    serde_json::from_str(settings).map_err(|_| Error::unreadable("settings", id.as_str()))
+}
+
+fn chat_by_default() -> bool {
+    true
+}
 
 /// The columns of a [`RoomRow`], and which rows.
 macro_rules! room {

@@ -3,6 +3,7 @@
 //! `cargo test -p lectern-storage --test contract -- sqlite folder` needs nothing; the others need servers:
 //! `make test`, or `scripts/with-services cargo test -p lectern-storage`.
 
+mod chat;
 mod corrections;
 mod files;
 mod folder;
@@ -83,6 +84,12 @@ macro_rules! database_contract {
             file_of_nothing_is_not_shared
             erased_room_leaves_its_objects_to_be_erased
             erased_lecture_takes_what_was_shared_meanwhile
+        );
+        crate::contract!($open, chat:
+            message_of_a_stream_is_stored_once
+            rooms_without_chat_receive_none
+            components_are_told_what_they_do_not_know
+            watchers_of_rooms_learn_what_others_add
         );
         crate::contract!($open, hooks:
             hook_comes_back_as_it_was_made

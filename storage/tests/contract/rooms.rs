@@ -227,7 +227,11 @@ pub(crate) async fn room_is_found_by_id_and_code(place: &Place) {
     let now = database.room(&id).await.expect("readable").expect("there");
     assert_eq!((now.status, now.door), (RoomStatus::Live, Door::Locked));
     let wishes = async |id: &RoomName| database.room_wishes(id).await.expect("readable");
-    assert_eq!(wishes(&id).await, RoomWishes::default());
+    let expected = RoomWishes {
+        chat: true,
+        ..RoomWishes::default()
+    };
+    assert_eq!(wishes(&id).await, expected);
     assert_eq!(wishes(&room("nobody's")).await, RoomWishes::default());
     let before = database.room(&id).await.expect("readable").expect("there");
     assert_eq!((before.revision, before.revised_at), (0, None));
@@ -258,6 +262,7 @@ pub(crate) async fn room_is_found_by_id_and_code(place: &Place) {
         captions: true,
         language: Some("pt-BR".to_owned()),
         summary: false,
+        chat: true,
     };
     assert_eq!(wishes(&id).await, expected);
     let now = database.room(&id).await.expect("readable").expect("there");
