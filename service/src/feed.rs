@@ -1,8 +1,8 @@
 //! What happens in rooms, to those who listen: in order, without loss, from where they left off.
 //!
 //! The database has the history; a listener reads what it missed there. What is new is read once for all listeners of a
-//! room and handed around. Nothing here has to be delivered: an announcement that gets lost is made up for within
-//! [`LOOK_EVERY`].
+//! room and handed around. Nothing here has to be delivered: what no announcement told of, another process's say, is
+//! found by the next look at all rooms.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -11,10 +11,10 @@ use std::{
 };
 
 use lectern_pipelines::RoomName;
-use lectern_storage::{Audience, Database, Error, RoomEvent};
+use lectern_storage::{Audience, Database, Error, RoomEvent, RoomNews};
 use tokio::{
-    sync::{Notify, mpsc},
-    time::timeout,
+    sync::{Notify, mpsc, watch},
+    time::{interval, sleep},
 };
 
 use crate::replicas::Replicas;
@@ -24,8 +24,8 @@ use crate::replicas::Replicas;
 pub(crate) struct Feeds {
     database: Database,
     replicas: Option<Arc<Replicas>>,
-    /// How long an event may be late that no announcement told of.
-    pub(crate) look_every: Duration,
+    /// What no announcement told of.
+    unannounced: RoomNews,
     rooms: Arc<Mutex<HashMap<RoomName, Arc<Feed>>>>,
 }
 
@@ -39,11 +39,16 @@ struct Feed {
 impl Feeds {
     pub(crate) fn new(database: Database, replicas: Option<Arc<Replicas>>) -> Self {
         Self {
+            unannounced: RoomNews::new(database.clone()),
             database,
             replicas,
-            look_every: LOOK_EVERY,
             rooms: Arc::default(),
         }
+    }
+
+    /// Looks that often for what no announcement told of.
+    pub(crate) fn look_every(&mut self, time: Duration) {
+        self.unannounced = RoomNews::looking_every(self.database.clone(), time);
     }
 
     /// Says that something was added to a room's history, to other processes too.
@@ -108,14 +113,13 @@ impl Feeds {
 
     /// Hands a room's events around until nobody listens.
     async fn run(self, room: RoomName, feed: Arc<Feed>, mut last: u64) {
+        let mut unannounced = self.unannounced.watch(&room);
         loop {
             match self.database.events_after(&room, last).await {
                 Ok(events) if events.is_empty() => {
-                    if self.forgotten(&room, &feed) {
+                    if self.wait(&room, &feed, &mut unannounced).await == Wake::Forgotten {
                         return;
                     }
-                    // Another process may have added something, or an announcement was lost.
-                    timeout(self.look_every, feed.news.notified()).await.ok();
                 }
                 Ok(events) => {
                     for event in events {
@@ -125,8 +129,22 @@ impl Feeds {
                 }
                 Err(error) => {
                     tracing::warn!("a room's events can't be read: {error}");
-                    tokio::time::sleep(self.look_every.min(LOOK_EVERY)).await;
+                    sleep(PAUSE_AFTER_ERROR).await;
                 }
+            }
+        }
+    }
+
+    /// Waits until there may be something new, or nobody listens any more.
+    async fn wait(&self, room: &RoomName, feed: &Feed, unannounced: &mut watch::Receiver<u64>) -> Wake {
+        let mut check = interval(CHECK_LISTENERS_EVERY);
+        loop {
+            tokio::select! {
+                () = feed.news.notified() => return Wake::News,
+                Ok(()) = unannounced.changed() => return Wake::News,
+                _ = check.tick() => if self.forgotten(room, feed) {
+                    return Wake::Forgotten;
+                },
             }
         }
     }
@@ -214,8 +232,16 @@ impl Listener {
     }
 }
 
-/// See [`Feeds::look_every`].
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// Why a feed goes on.
+#[derive(Debug, PartialEq, Eq)]
+enum Wake {
+    News,
+    Forgotten,
+}
+
+/// How long a feed may outlive its last listener.
+const CHECK_LISTENERS_EVERY: Duration = Duration::from_secs(2);
+const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(2);
 /// How many events a listener may be behind before it has to read them itself.
 const EVENTS_AHEAD_MAX: usize = 64;
 
@@ -223,6 +249,8 @@ const EVENTS_AHEAD_MAX: usize = 64;
 mod tests {
     use lectern_pipelines::{AccountId, UnixMillis};
     use lectern_storage::{AccountRole, DatabaseConfig, Door, NewAccount, NewEvent, Room, RoomStatus};
+
+    use tokio::time::timeout;
 
     use super::*;
 

@@ -58,6 +58,7 @@ pub use gate::{Gate, Network, NotANetwork};
 pub use health::{Check, CheckFuture, Health};
 pub use random::secret as fresh_secret;
 pub use replicas::RedisServer;
+pub use rooms::chat::told as told_of_chat;
 pub use routes::{open_api, router};
 pub use settings::{
     Downloads, Files, Lifetimes, Limit, Limits, LiveKit, OpenRooms, PlainHttp, PrivateAddresses,
@@ -130,9 +131,9 @@ impl Service {
         self
     }
 
-    /// Looks that often, rather than every two seconds, for what other processes added without a word.
+    /// Looks that often, rather than four times a second, for what other processes added without a word.
     pub fn looking_every(mut self, time: Duration) -> Self {
-        self.feeds.look_every = time;
+        self.feeds.look_every(time);
         self
     }
 

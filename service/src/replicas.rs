@@ -115,7 +115,7 @@ impl Replicas {
             async move {
                 answers.then_some(()).ok_or_else(|| {
                     "Redis does not answer: each process counts requests for itself, and what happens in one is seen in \
-                     others two seconds later"
+                     others a moment later"
                         .to_owned()
                 })
             }

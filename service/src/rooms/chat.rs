@@ -11,7 +11,8 @@ use axum::{
 use futures_util::Stream;
 use lectern_pipelines::RoomName;
 use lectern_storage::{
-    Audience, ChatChange, ChatMessage, NewChatMessage, NewEvent, Reaction, Room, RoomEvent,
+    Audience, CHAT_TEXT_CHARS_MAX, ChatChange, ChatMessage, NewChatMessage, NewEvent, Reaction, Room,
+    RoomEvent,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -102,7 +103,7 @@ pub(crate) async fn write(
     let new = NewChatMessage {
         identity: &person.identity,
         name: &person.name,
-        text: some_text("text", &written.text, TEXT_CHARS_MAX)?,
+        text: some_text("text", &written.text, CHAT_TEXT_CHARS_MAX)?,
     };
     let message = service
         .database
@@ -125,7 +126,7 @@ pub(crate) async fn edit(
     Body(written): Body<Written>,
 ) -> Result<Json<MessageView>, ApiError> {
     let (room, person) = service.chatting(&caller, id).await?;
-    let text = some_text("text", &written.text, TEXT_CHARS_MAX)?;
+    let text = some_text("text", &written.text, CHAT_TEXT_CHARS_MAX)?;
     let message = service.message(&room.id, &message).await?;
     if message.identity != person.identity {
         return Err(ApiError::forbidden("only its author changes a message"));
@@ -293,7 +294,8 @@ fn tell(event: &RoomEvent) -> Option<Told> {
     }
 }
 
-fn told(kind: &'static str, message: &ChatMessage) -> NewEvent {
+/// What everybody in a room is told of a message.
+pub fn told(kind: &'static str, message: &ChatMessage) -> NewEvent {
     NewEvent::about(Audience::All, kind, &MessageView::of(message))
 }
 
@@ -317,6 +319,5 @@ fn no_message() -> ApiError {
     ApiError::new(ErrorCode::MessageNotFound, "there is no such message, or no more")
 }
 
-const TEXT_CHARS_MAX: usize = 2_000;
 /// Flags and families take several.
 const EMOJI_CHARS_MAX: usize = 16;
