@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use anyhow::{Context as _, bail};
 use lectern_agent::{Context, LiveKit};
 use lectern_pipelines::{DEEPGRAM_CATCH_UP_RATE, ParticipantIdentity, RoomName};
-use lectern_service::{Health, Service, Settings};
+use lectern_service::{Health, Service, Settings, told_of_chat};
 use lectern_storage::{Database, Objects, ObjectsConfig, Writer, WriterTask};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use secrecy::{ExposeSecret, SecretString};
@@ -198,7 +198,9 @@ impl Up {
             .as_ref()
             .map_or_else(|| config.stt.base_url.clone(), |own| own.description.clone());
         let (writer, writer_task) = Writer::start(database.clone());
-        let context = Arc::new(Context::new(config, database.clone(), writer, objects.clone())?);
+        let context = Arc::new(
+            Context::new(config, database.clone(), writer, objects.clone())?.with_chat(told_of_chat),
+        );
         let metrics = metrics()?;
         let health = Health::new(database.clone(), renderer(metrics), Some(context.registered()));
         let mut setup_token = None;

@@ -1,5 +1,7 @@
 //! The worker against a real LiveKit server, with real clients of other makes.
 
+#[path = "contract/chat.rs"]
+mod chat;
 #[path = "contract/components.rs"]
 mod components;
 #[path = "contract/consent.rs"]

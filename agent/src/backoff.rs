@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use tracing::warn;
+
 /// Delays that double up to a maximum, each shortened at random so that many don't come back in step.
 #[derive(Debug, Clone)]
 pub(crate) struct Backoff {
@@ -43,6 +45,27 @@ impl Backoff {
         whole.mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0)
     }
 }
+
+/// Tries until the database does it; for as long as it takes.
+pub(crate) async fn insist<T, F>(what: &'static str, mut attempt: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Result<T, lectern_storage::Error>>,
+{
+    let mut backoff = Backoff::new(DATABASE_RETRY_FIRST, DATABASE_RETRY_MAX);
+    loop {
+        match attempt().await {
+            Ok(value) => return value,
+            Err(error) => {
+                let delay = backoff.next_delay();
+                warn!(%error, "trying again in {} ms to {what}", delay.as_millis());
+                tokio::time::sleep(delay).await;
+            }
+        }
+    }
+}
+
+const DATABASE_RETRY_FIRST: Duration = Duration::from_millis(100);
+const DATABASE_RETRY_MAX: Duration = Duration::from_secs(3);
 
 #[cfg(test)]
 mod tests {

@@ -26,7 +26,8 @@ use lectern_storage::{MeetingWriter, NotTaken, OpenedMeeting, Receipt, Record, R
 
 use crate::{
     Context, Error, Stt,
-    backoff::Backoff,
+    backoff::insist,
+    chat,
     cover::unix_now,
     room::{Departure, Room, RoomEvent, RoomSettings},
     stt::{SttEvent, SttNews, SttSocket},
@@ -83,7 +84,7 @@ pub(crate) async fn run(
         room.name = %name, room.sid = %room.sid(), meeting.id = %meeting.id, meeting.origin = ?meeting.origin, duration_ms,
         "listening in room {name} after {duration_ms} ms"
     );
-    let mut driver = Driver::new(name, room, &meeting, wishes.language, context);
+    let mut driver = Driver::new(name, room, &meeting, wishes, context);
     driver.catch_up(waited);
     Ok(driver.run(shutdown).await)
 }
@@ -100,8 +101,6 @@ const HAND_BACK_TIMEOUT: Duration = Duration::from_secs(15);
 const NEWS_MAX: usize = 256;
 /// How soon records are handed in again that the writer had no room for.
 const WRITE_RETRY: Duration = Duration::from_millis(100);
-const DATABASE_RETRY_FIRST: Duration = Duration::from_millis(100);
-const DATABASE_RETRY_MAX: Duration = Duration::from_secs(3);
 /// Bytes of 16-bit samples at 16 kHz.
 const BYTES_PER_MS: usize = 32;
 
@@ -194,6 +193,8 @@ struct Driver {
     leaving: Option<RoomEnd>,
     ending: Option<Ending>,
     is_transcribed: bool,
+    /// Shares what people write, where they do.
+    chat: Option<JoinHandle<()>>,
     metrics: Metrics,
 }
 
@@ -219,17 +220,21 @@ enum Event {
 impl Driver {
     fn new(
         name: RoomName,
-        room: Room,
+        mut room: Room,
         opened: &OpenedMeeting,
-        language: Option<String>,
+        wishes: RoomWishes,
         context: Arc<Context>,
     ) -> Self {
+        let chat = room
+            .take_chat()
+            .filter(|_| wishes.chat)
+            .and_then(|wire| chat::share(&context, &name, opened.started_at, wire));
         let (news_sender, news) = mpsc::channel(NEWS_MAX);
         let (writer, receipts) = context.writer.meeting(opened.id.clone());
         let mut write_retry = interval(WRITE_RETRY);
         write_retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
-            meeting: Meeting::new(settings_of(&context.config.stt, language)),
+            meeting: Meeting::new(settings_of(&context.config.stt, wishes.language)),
             context,
             name,
             room,
@@ -252,6 +257,7 @@ impl Driver {
             leaving: None,
             ending: None,
             is_transcribed: false,
+            chat,
             metrics: Metrics::new(),
         }
     }
@@ -590,6 +596,10 @@ impl Driver {
     async fn finish(self, shutdown: &CancellationToken) -> RoomEnd {
         let Ending { end, advancing, .. } = self.ending.expect("the loop ends by an ending");
         let (context, meeting, writer) = (self.context, self.meeting_id, self.writer);
+        let leave = async {
+            self.room.close().await;
+            chat::settle(self.chat).await;
+        };
         let settle = async {
             // Of names and gaps no receipt comes, and whoever goes on with the meeting needs them.
             writer.settled().await;
@@ -606,7 +616,7 @@ impl Driver {
             context.stages_wake.notify_one();
             context.reconcile_wake.notify_one();
         };
-        let (settled, ()) = tokio::join!(shutdown_or(shutdown, &end, settle), self.room.close());
+        let (settled, ()) = tokio::join!(shutdown_or(shutdown, &end, settle), leave);
         match settled {
             Some(()) => end,
             // The database is away; whoever finds the meeting goes on from where it stands.
@@ -682,24 +692,6 @@ async fn mark_transcribed(context: &Context, meeting: &MeetingId) {
     };
     if insist("complete a transcript", advance).await {
         info!(meeting.id = %meeting, "the transcript of meeting {meeting} is complete");
-    }
-}
-
-/// Tries until the database does it; for as long as it takes.
-async fn insist<T, F>(what: &'static str, mut attempt: impl FnMut() -> F) -> T
-where
-    F: Future<Output = Result<T, lectern_storage::Error>>,
-{
-    let mut backoff = Backoff::new(DATABASE_RETRY_FIRST, DATABASE_RETRY_MAX);
-    loop {
-        match attempt().await {
-            Ok(value) => return value,
-            Err(error) => {
-                let delay = backoff.next_delay();
-                warn!(%error, "trying again in {} ms to {what}", delay.as_millis());
-                tokio::time::sleep(delay).await;
-            }
-        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! serves many rooms; each is a task tree of its own, and nothing that goes wrong in one reaches another.
 
 mod backoff;
+mod chat;
 mod config;
 mod cover;
 mod driver;
@@ -32,6 +33,7 @@ extern crate self as lectern_agent;
 use lectern_storage::{Database, Objects, Writer};
 use tokio::sync::{Notify, watch};
 
+pub use chat::TellOfChat;
 pub use config::{CaptionForms, Config, LiveKit, Llm, NetworkPaths, ScreenShareAudio, Stt, Visibility};
 pub use error::Error;
 pub use llm::Exchange;
@@ -41,7 +43,7 @@ pub use run::run;
 pub use stt::{Recogniser, SocketStuck, SttConfigError, SttEvent, SttMessage, SttNews, SttSocket, SttUrl};
 pub use summary::{Summarised, Summariser, Wishes};
 
-use crate::cover::Held;
+use crate::{chat::Chats, cover::Held};
 
 /// What every room and every stage of one worker process shares.
 #[derive(Debug)]
@@ -61,6 +63,8 @@ pub struct Context {
     /// Told when LiveKit's rooms should be compared with ours at once.
     pub reconcile_wake: Notify,
     recogniser: Recogniser,
+    /// Nothing where chat is not shared with LiveKit's components.
+    chats: Option<Chats>,
     held: Held,
     registered: watch::Sender<bool>,
 }
@@ -70,6 +74,7 @@ impl Context {
     pub fn new(config: Config, database: Database, writer: Writer, objects: Objects) -> Result<Self, Error> {
         Ok(Self {
             recogniser: Recogniser::new(&config.stt)?,
+            chats: None,
             config,
             database,
             writer,
@@ -80,6 +85,12 @@ impl Context {
             held: Held::default(),
             registered: watch::Sender::new(false),
         })
+    }
+
+    /// Shares rooms' chat with LiveKit's own components; `tell` makes the events that the service's listeners get.
+    pub fn with_chat(mut self, tell: TellOfChat) -> Self {
+        self.chats = Some(Chats::new(self.database.clone(), tell));
+        self
     }
 
     /// Whether LiveKit has accepted this worker and can reach it; follow it for readiness.

@@ -5,7 +5,8 @@
 //
 // With a WAV it speaks: the file is the browser's microphone, played once from when the page opens it, which is a
 // moment before the room hears it: let the file begin with some silence if its first word matters.
-// Leaves after SECONDS, or without them when its input ends, and exits with 0. A line is
+// Leaves after SECONDS, or without them when its input ends, and exits with 0. Until then a line of input, {"write": text},
+// is written in the chat (with --components). A line of output is
 // {form: "stream" | "transcription" | "data" | "health", participantIdentity (the speaker's), segmentId, final, text,
 // attributes, sender (of data)}, or {event: "joined" | "disconnected", …}.
 //
@@ -15,6 +16,7 @@ import { createServer } from "node:http";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -57,13 +59,15 @@ async function attend(context) {
     throw new Error(`not in the room after ${JOIN_MS_MAX} ms`);
   });
   await Promise.race([joined, late]);
-  await (seconds ? sleep(Number(seconds) * 1000) : endOfInput());
+  await (seconds ? sleep(Number(seconds) * 1000) : obey(tab));
   if (options.screenshot) await tab.screenshot({ path: options.screenshot, fullPage: true });
   await tab.evaluate(() => window.leave());
 }
 
-async function endOfInput() {
-  for await (const _ of process.stdin);
+async function obey(tab) {
+  for await (const line of createInterface({ input: process.stdin })) {
+    await tab.evaluate((text) => window.write(text), JSON.parse(line).write);
+  }
 }
 
 function launch() {

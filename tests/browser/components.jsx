@@ -1,6 +1,7 @@
 // LiveKit's own React components, unchanged, as a front end would use them; tells what each hook has to show.
 import {
   LiveKitRoom,
+  useChat,
   useParticipants,
   useTracks,
   useTrackTranscription,
@@ -21,6 +22,7 @@ window.join = ({ url, token, speak }) =>
         <People />
         <Assistant />
         <Captions />
+        <Chat />
         <h2>useTrackTranscription</h2>
         <Tracks />
       </LiveKitRoom>,
@@ -37,6 +39,20 @@ function Assistant() {
   const { agent, state, agentAttributes } = useVoiceAssistant();
   useReport("useVoiceAssistant", { identity: agent?.identity, name: agent?.name, state, attributes: agentAttributes });
   return <p>Assistant: {agent ? `${agent.name}, ${state}` : "none"}</p>;
+}
+
+function Chat() {
+  const { chatMessages, send } = useChat();
+  useReport(
+    "useChat",
+    chatMessages.map(({ id, from, message, editTimestamp }) => ({ id, from: from?.identity, message, edited: Boolean(editTimestamp) })),
+  );
+  window.write = async (text) => window.report({ event: "written", id: (await send(text)).id });
+  return chatMessages.map(({ id, from, message }) => (
+    <p key={id}>
+      {from?.name}: {message}
+    </p>
+  ));
 }
 
 // The newer form, text streams.

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// Somebody who calls the service.
-struct Person {
+pub(crate) struct Person {
     http: Http,
     base: String,
     token: Option<String>,
@@ -28,7 +28,7 @@ impl Person {
     }
 
     /// The status and the JSON (null where there is none) of a call.
-    async fn call(&self, method: Method, path: &str, body: Value) -> (u16, Value) {
+    pub(crate) async fn call(&self, method: Method, path: &str, body: Value) -> (u16, Value) {
         let mut request = self.request(method, path);
         if !body.is_null() {
             request = request.json(&body);
@@ -39,13 +39,13 @@ impl Person {
         (status, serde_json::from_slice(&bytes).unwrap_or_default())
     }
 
-    async fn ok(&self, method: Method, path: &str, body: Value) -> Value {
+    pub(crate) async fn ok(&self, method: Method, path: &str, body: Value) -> Value {
         let (status, answer) = self.call(method, path, body).await;
         assert!((200..300).contains(&status), "{path}: {status} {answer}");
         answer
     }
 
-    fn with(&self, token: &Value) -> Self {
+    pub(crate) fn with(&self, token: &Value) -> Self {
         Self {
             http: self.http.clone(),
             base: self.base.clone(),
@@ -349,7 +349,7 @@ async fn odd_calls_find_no_fault_of_ours_on_postgres() {
 }
 
 /// Everything in one process, and somebody who calls it without any proof.
-fn up(server: &Server, folder: &Path) -> (Lectern, Person) {
+pub(crate) fn up(server: &Server, folder: &Path) -> (Lectern, Person) {
     let port = free_port();
     let settings = [("PORT", port.to_string())];
     let settings = settings.each_ref().map(|(name, value)| (*name, value.as_str()));
@@ -364,7 +364,7 @@ fn up(server: &Server, folder: &Path) -> (Lectern, Person) {
 }
 
 /// A host of their own.
-async fn registered(nobody: &Person) -> Person {
+pub(crate) async fn registered(nobody: &Person) -> Person {
     let ada = json!({ "email": "ada@example.org", "name": "Ada", "password": "correct horse battery" });
     let ada = nobody.ok(Method::POST, "/api/auth/register", ada).await;
     nobody.with(&ada["token"])

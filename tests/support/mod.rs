@@ -301,6 +301,11 @@ impl Client {
     ///
     /// `LECTERN_SCREENSHOT=FILE.png` keeps what was to be seen at the end.
     pub(crate) fn components(server: &Server, room: &str, identity: &str, name: &str) -> Self {
+        Self::components_with_token(server, &server.token(room, identity, name))
+    }
+
+    /// The same, with a token from elsewhere.
+    pub(crate) fn components_with_token(server: &Server, token: &str) -> Self {
         let mut command = Command::new("node");
         command
             .arg(repository("tests/browser/captions.mjs"))
@@ -309,7 +314,7 @@ impl Client {
             command.args(["--screenshot", &file]);
         }
         command.env("CHROMIUM", variable("CHROMIUM"));
-        let client = Self::start(command, server, room, identity, name);
+        let client = Self::start_with(command, server, token);
         client.wait_for("its entry", |line| line["event"] == "joined");
         client
     }
@@ -360,6 +365,15 @@ impl Client {
     /// Speaks, and returns when all is said.
     pub(crate) fn say(&self, speech: &str) {
         self.order(&json!({ "say": repository(speech) }), "spoken");
+    }
+
+    /// Writes in LiveKit's chat, and returns the message's id.
+    pub(crate) fn write(&self, text: &str) -> String {
+        self.order(&json!({ "write": text }), "written");
+        let lines = self.lines();
+        let written = lines.iter().rfind(|line| line["event"] == "written");
+        let id = written.expect("just now")["id"].as_str();
+        id.expect("an id").to_owned()
     }
 
     /// Sets attributes of its own.

@@ -2,6 +2,7 @@
 
 mod audio;
 mod captions;
+mod chat;
 pub(crate) mod speaker;
 mod subscription;
 
@@ -11,23 +12,32 @@ use std::{
 };
 
 use livekit::{
-    DisconnectReason, Room as Connection, RoomEvent as SdkEvent, RoomOptions,
+    DisconnectReason, Room as Connection, RoomEvent as SdkEvent, RoomOptions, TextStreamReader,
     prelude::{Participant as AnyParticipant, RemoteParticipant, RemoteTrack, RemoteTrackPublication},
     webrtc::peer_connection_factory::{IceTransportsType, RtcConfiguration, StunServers},
 };
 use secrecy::{ExposeSecret, SecretString};
-use tokio::{sync::mpsc::UnboundedReceiver, task::JoinHandle, time::timeout};
+use tokio::{
+    sync::mpsc::{UnboundedReceiver, error::TrySendError},
+    task::JoinHandle,
+    time::timeout,
+};
 use tracing::{debug, info, warn};
 
 use lectern_pipelines::{Participant, ParticipantIdentity, RoomSid, TrackKey, TrackSid};
 
 use self::{
     audio::{AudioEvent, Listener},
+    chat::{Names, OpenedStream, StreamSender},
     subscription::{Publication, Wish},
 };
 use crate::{CaptionForms, NetworkPaths, ScreenShareAudio, Visibility, tls};
 
-pub(crate) use self::{audio::Samples, captions::CaptionQueue};
+pub(crate) use self::{
+    audio::Samples,
+    captions::CaptionQueue,
+    chat::{ReceivedMessage, RoomChat, SentMessage},
+};
 
 /// How a room is joined and served.
 #[derive(Debug, Clone)]
@@ -108,6 +118,10 @@ pub(crate) struct Room {
     state: State,
     captions: CaptionQueue,
     captions_task: JoinHandle<()>,
+    /// Where the streams of the chat go, to whoever took it.
+    chat_streams: StreamSender,
+    chat: Option<RoomChat>,
+    names: Names,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,6 +157,8 @@ impl Room {
             .map_err(|error| JoinError(error.to_string().replace(token, "…")))?;
         let (captions, captions_task) =
             captions::start(connection.local_participant(), settings.caption_forms);
+        let names = Names::default();
+        let (chat_streams, chat) = RoomChat::new(connection.local_participant(), names.subscribe());
         let mut room = Self {
             connection: Some(connection),
             events,
@@ -154,6 +170,9 @@ impl Room {
             state: State::Inside,
             captions,
             captions_task,
+            chat_streams,
+            chat: Some(chat),
+            names,
         };
         room.sid = room.first_sid().await?;
         room.survey();
@@ -169,6 +188,11 @@ impl Room {
     /// Where captions for this room go.
     pub(crate) fn captions(&self) -> &CaptionQueue {
         &self.captions
+    }
+
+    /// What people write to one another, from the time we joined on; once.
+    pub(crate) fn take_chat(&mut self) -> Option<RoomChat> {
+        self.chat.take()
     }
 
     /// What happens next. Loses nothing when dropped; after [`RoomEvent::Left`] nothing more happens.
@@ -276,6 +300,11 @@ impl Room {
                     publication.set_subscribed(true);
                 }
             }
+            SdkEvent::TextStreamOpened {
+                reader,
+                topic,
+                participant_identity,
+            } if topic == chat::TOPIC => self.receive_chat(reader.take(), participant_identity.into()),
             SdkEvent::Reconnecting => self.ready.push_back(RoomEvent::Reconnecting),
             SdkEvent::Reconnected => {
                 self.check_sid();
@@ -306,6 +335,9 @@ impl Room {
     }
 
     fn see(&mut self, participant: &RemoteParticipant) {
+        self.names.send_modify(|names| {
+            names.insert(participant.identity().into(), name_of(participant));
+        });
         if !subscription::may_speak(participant.kind()) {
             return;
         }
@@ -377,6 +409,14 @@ impl Room {
         debug!(track.sid = %sid, "listening to track {sid}");
         self.ready
             .push_back(RoomEvent::TrackStarted { track, sid, speaker });
+    }
+
+    fn receive_chat(&self, reader: Option<TextStreamReader>, identity: String) {
+        let Some(reader) = reader else { return };
+        // Closed where nobody wants a chat here.
+        if let Err(TrySendError::Full(_)) = self.chat_streams.try_send(OpenedStream { identity, reader }) {
+            metrics::counter!("lectern_chat_received_total", "outcome" => "refused").increment(1);
+        }
     }
 
     /// Gives what has been heard of a track, then its end.
@@ -465,13 +505,16 @@ async fn leave(connection: Connection) {
 /// Nothing where the identity is one that no table could hold.
 fn participant_of(participant: &RemoteParticipant) -> Option<Participant> {
     let identity = ParticipantIdentity::parse(participant.identity().as_str()).ok()?;
-    let name = participant.name();
-    let name = if name.trim().is_empty() {
-        identity.to_string()
-    } else {
-        name
-    };
+    let name = name_of(participant);
     Some(Participant { identity, name })
+}
+
+/// What they call themselves; what LiveKit calls them if that is nothing.
+fn name_of(participant: &RemoteParticipant) -> String {
+    match participant.name() {
+        name if name.trim().is_empty() => participant.identity().into(),
+        name => name,
+    }
 }
 
 /// Only a room that LiveKit itself calls over is over.
