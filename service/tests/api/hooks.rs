@@ -1,6 +1,6 @@
 //! Webhooks out, to endpoints that take, fail, redirect, hang, or are where they should not be.
 
-use std::{collections::BTreeSet, process::Stdio, time::Duration};
+use std::{collections::BTreeSet, fs, path::Path, process::Stdio, time::Duration};
 
 use lectern_pipelines::{
     DeliveryId, HookId, MediaTime, Participant, ParticipantIdentity, RoomName, RoomSid, Segment, SegmentId,
@@ -10,7 +10,8 @@ use lectern_service::{Health, PlainHttp, PrivateAddresses, Service, Settings, We
 use lectern_storage::{Attempt, Database};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::{io::AsyncWriteExt, net::TcpListener, process::Command, time::timeout};
+use tempfile::TempDir;
+use tokio::{io::AsyncWriteExt, net::TcpListener, process::Command, sync::OnceCell, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -246,13 +247,54 @@ async fn verified_by_the_docs(secret: &str, request: &Request) -> bool {
         "{}\nverify(process.argv[1], JSON.parse(process.argv[2]), require('node:fs').readFileSync(0))",
         shown("javascript")
     );
-    let (python, node) = tokio::join!(
-        verified_by("python3", "-c", &python, secret, request),
-        verified_by("node", "-e", &node, secret, request)
-    );
-    assert_eq!(python, node, "{request:?}");
+    let go = GO_PROGRAM.get_or_init(built_by_go).await.path().join("verify");
+    let python = verified_by("python3".as_ref(), &["-c", &python], secret, request).await;
+    let node = verified_by("node".as_ref(), &["-e", &node], secret, request).await;
+    let go = verified_by(&go, &[], secret, request).await;
+    assert_eq!((python, node), (node, go), "{request:?}");
     python
 }
+
+/// One build for all tests.
+static GO_PROGRAM: OnceCell<TempDir> = OnceCell::const_new();
+
+async fn built_by_go() -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = format!("{GO_BEFORE}{}{GO_AFTER}", shown("go"));
+    fs::write(folder.path().join("verify.go"), program).expect("written");
+    let done = Command::new("go")
+        .args(["build", "-o", "verify", "verify.go"])
+        .current_dir(folder.path())
+        .output()
+        .await
+        .expect("go is installed: run scripts/setup");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    folder
+}
+
+const GO_BEFORE: &str = r#"package main
+
+import ("crypto/hmac"; "crypto/sha256"; "encoding/base64"; "encoding/json"; "errors"; "fmt"; "io"; "net/http"; "os"; "strconv"; "strings"; "time")
+
+"#;
+
+const GO_AFTER: &str = r#"
+func main() {
+	header, read := http.Header{}, map[string]string{}
+	err := json.Unmarshal([]byte(os.Args[2]), &read)
+	for name, value := range read {
+		header.Set(name, value)
+	}
+	body, unread := io.ReadAll(os.Stdin)
+	if err = errors.Join(err, unread); err == nil {
+		err = Verify(os.Args[1], header, body)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+"#;
 
 fn shown(language: &str) -> &'static str {
     let text = include_str!("../../../docs/webhooks.md");
@@ -260,15 +302,21 @@ fn shown(language: &str) -> &'static str {
     after.split_once("```").expect("an end of it").0
 }
 
-async fn verified_by(program: &str, flag: &str, script: &str, secret: &str, request: &Request) -> bool {
+async fn verified_by(program: &Path, arguments: &[&str], secret: &str, request: &Request) -> bool {
     let headers = serde_json::to_string(&request.headers).expect("JSON");
     let mut child = Command::new(program)
-        .args([flag, script, secret, &headers])
+        .args(arguments)
+        .args([secret, &headers])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap_or_else(|error| panic!("{program} is not installed ({error}): run scripts/setup"));
+        .unwrap_or_else(|error| {
+            panic!(
+                "{} is not installed ({error}): run scripts/setup",
+                program.display()
+            )
+        });
     let mut stdin = child.stdin.take().expect("a pipe");
     stdin.write_all(&request.body).await.expect("written");
     drop(stdin);
