@@ -118,14 +118,22 @@ impl Caller {
         self.take_cookies(service, parts).await
     }
 
+    /// Who it is, as far as limits go.
+    pub(crate) fn key_for_limits(&self) -> String {
+        match (&self.login, &self.pass, &self.key) {
+            (Some(login), ..) => format!("of {}", login.account.id),
+            (None, Some(pass), _) => format!("of {}", pass.guest),
+            (None, None, Some(key)) => format!("of {}", key.id),
+            (None, None, None) => format!("from {}", self.address),
+        }
+    }
+
     /// Counts by person, so that a class behind one address is many callers. Servers call for many people.
     async fn within_limits(&self, service: &Service) -> Result<(), ApiError> {
-        let key = match (&self.login, &self.pass, &self.key) {
-            (Some(login), ..) => format!("requests of {}", login.account.id),
-            (None, Some(pass), _) => format!("requests of {}", pass.guest),
-            (None, None, Some(_)) => return Ok(()),
-            (None, None, None) => format!("requests from {}", self.address),
-        };
+        if self.login.is_none() && self.pass.is_none() && self.key.is_some() {
+            return Ok(());
+        }
+        let key = format!("requests {}", self.key_for_limits());
         service
             .limiter
             .take(&[key], service.settings.limits.requests, service.now())

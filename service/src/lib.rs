@@ -32,6 +32,7 @@ mod routes;
 mod session;
 mod settings;
 mod sse;
+mod streams;
 mod tokens;
 mod upload;
 mod webhook;
@@ -67,7 +68,8 @@ pub use settings::{
 
 use crate::{
     caption_feed::CaptionFeeds, feed::Feeds, hooks::courier::Courier, limit::Limiter, livekit::Server,
-    password::Passwords, recent::Recent, replicas::Replicas, session::Tokens, upload::Uploads,
+    password::Passwords, recent::Recent, replicas::Replicas, session::Tokens, streams::Streams,
+    upload::Uploads,
 };
 
 /// What the service works with.
@@ -85,6 +87,7 @@ pub struct Service {
     feeds: Feeds,
     caption_feeds: CaptionFeeds,
     uploads: Uploads,
+    streams: Streams,
     /// Servers' keys by what is stored of them.
     recent_keys: Recent<String, ApiKey>,
     /// Rooms that there are.
@@ -114,6 +117,7 @@ impl Service {
             recent_rooms: Recent::new(),
             caption_feeds: CaptionFeeds::new(database.clone()),
             uploads: Uploads::default(),
+            streams: Streams::default(),
             courier: Courier::new(settings.webhooks),
             setup_token: random::secret(),
             now: Box::new(system_time),

@@ -9,7 +9,7 @@ use axum::{
 use futures_util::{FutureExt, Stream, future::BoxFuture, stream::unfold};
 use lectern_storage::{Error, RoomEvent};
 
-use crate::{Service, feed::Listener};
+use crate::{Service, feed::Listener, streams::OpenStream};
 
 /// Something to be told to a listener.
 #[derive(Debug, Clone)]
@@ -80,6 +80,7 @@ pub(crate) fn last_event_id(headers: &HeaderMap) -> Option<u64> {
 /// `first`, then what `tell` makes of what `listener` hears, until there is nothing more to tell or we stop.
 pub(crate) fn stream(
     service: Arc<Service>,
+    open: OpenStream,
     first: Option<Told>,
     listener: Listener,
     tell: Tell,
@@ -90,18 +91,19 @@ pub(crate) fn stream(
         listener,
         tell,
     };
-    stream_of(&service, hearing, |hearing| hearing.next().boxed())
+    stream_of(&service, open, hearing, |hearing| hearing.next().boxed())
 }
 
 /// What `next` makes of `source`, time after time, until there is nothing more to tell or we stop. A call of `next` may
 /// be given up.
 pub(crate) fn stream_of<S: Send + 'static>(
     service: &Service,
+    open: OpenStream,
     source: S,
     next: for<'a> fn(&'a mut S) -> BoxFuture<'a, Result<Told, Error>>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>> + use<S>> {
     let closing = service.closing.clone();
-    let events = unfold((source, Then::GoOn), move |(mut source, then)| {
+    let events = unfold((source, Then::GoOn, open), move |(mut source, then, open)| {
         let closing = closing.clone();
         async move {
             if then == Then::End {
@@ -112,7 +114,7 @@ pub(crate) fn stream_of<S: Send + 'static>(
                 () = closing.cancelled() => return None,
             };
             match told {
-                Ok(told) => Some((Ok(told.to_event()), (source, told.then))),
+                Ok(told) => Some((Ok(told.to_event()), (source, told.then, open))),
                 // The browser comes again by itself, and goes on from where it was.
                 Err(error) => {
                     tracing::warn!("a stream of events ends: {error}");

@@ -122,7 +122,7 @@ pub(crate) async fn stream(
     headers: HeaderMap,
     InPath(id): InPath<String>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
-    let id = parse_id(id)?;
+    let (id, open) = (parse_id(id)?, service.open_stream(&caller)?);
     // Before anything else is read: who is sent out from here on hears of it.
     let last = service.database.last_event(&id).await?;
     let (room, person) = service.inside(&caller, &id).await?;
@@ -133,7 +133,7 @@ pub(crate) async fn stream(
         captions: service.caption_feeds.listen(room.id.clone(), after),
         events: service.feeds.listen(room.id, person.audiences(), last),
     };
-    Ok(sse::stream_of(&service, reading, |reading| {
+    Ok(sse::stream_of(&service, open, reading, |reading| {
         reading.next().boxed()
     }))
 }

@@ -217,14 +217,20 @@ pub(crate) async fn stream(
     headers: HeaderMap,
     InPath(id): InPath<String>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
-    let id = parse_id(id)?;
+    let (id, open) = (parse_id(id)?, service.open_stream(&caller)?);
     // Before anything else is read: what happens from here on is told.
     let last = service.database.last_event(&id).await?;
     let (room, person) = service.inside(&caller, &id).await?;
     let after = sse::last_event_id(&headers).unwrap_or(last);
     let listener = service.feeds.listen(room.id, person.audiences(), after);
     let tell = |_: &Service, event: &RoomEvent| tell(event);
-    Ok(sse::stream(Arc::clone(&service), None, listener, Box::new(tell)))
+    Ok(sse::stream(
+        Arc::clone(&service),
+        open,
+        None,
+        listener,
+        Box::new(tell),
+    ))
 }
 
 impl Service {

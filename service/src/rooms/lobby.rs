@@ -152,7 +152,7 @@ pub(crate) async fn stream(
     headers: HeaderMap,
     InPath(id): InPath<String>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
-    let id = parse_id(id)?;
+    let (id, open) = (parse_id(id)?, service.open_stream(&caller)?);
     // Before anything else is read: what happens from here on is told.
     let last = service.database.last_event(&id).await?;
     let (room, standing) = service.standing(&caller, &id).await?;
@@ -171,6 +171,7 @@ pub(crate) async fn stream(
             let first = resumed.is_none().then_some(first);
             Ok(sse::stream(
                 Arc::clone(&service),
+                open,
                 first,
                 listener,
                 Box::new(|_, event| {
@@ -193,6 +194,7 @@ pub(crate) async fn stream(
             let tell = move |service: &Service, event: &RoomEvent| service.tell_guest(&room, &guest, event);
             Ok(sse::stream(
                 Arc::clone(&service),
+                open,
                 Some(first),
                 listener,
                 Box::new(tell),

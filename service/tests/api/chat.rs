@@ -1,10 +1,13 @@
 //! Chat.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::{
-    stream::Stream,
+    stream::{PATIENCE, Stream},
     world::{Place, Proof, World, code, text},
 };
 
@@ -195,5 +198,32 @@ async fn chat_that_is_off_takes_nothing_and_long_texts_are_refused() {
     // What was written can still be read, and taken back.
     let path = scene.path(&format!("/{}", text(&message["id"])));
     scene.world.ok(Method::DELETE, &path, &scene.bob, None).await;
+    scene.world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_listens_so_often_that_others_can_not() {
+    let scene = Scene::at(Place::Sqlite).await;
+    let path = scene.path("/stream");
+    let mut streams = Vec::new();
+    for _ in 0..30 {
+        streams.push(scene.stream(&scene.bob, None).await);
+    }
+    let (status, body) = scene.world.call(Method::GET, &path, &scene.bob, None).await;
+    assert_eq!((status, code(&body)), (429, "RATE_LIMITED"));
+    let of_eve = scene.stream(&scene.eve, None).await;
+    streams.pop();
+    // The service sees a moment later that it was closed.
+    let again = async {
+        loop {
+            let asked = scene.world.request(Method::GET, &path, &scene.bob).send().await;
+            if asked.expect("an answer").status() == 200 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    timeout(PATIENCE, again).await.expect("a stream in time");
+    drop((of_eve, streams));
     scene.world.end().await;
 }

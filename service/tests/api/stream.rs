@@ -67,4 +67,4 @@ impl Stream {
 }
 
 /// More than any event takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
