@@ -1,0 +1,54 @@
+// Which path leads to which page. Each page is a script of its own, fetched when it is opened.
+import { QueryCache, QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { lazy, Suspense } from "react";
+import { Route, Switch } from "wouter";
+import { ApiError } from "./api/error.js";
+import { HomePage } from "./pages/home/home.js";
+import { MissingPage } from "./pages/missing/missing.js";
+import { sessionEnded } from "./session/session.js";
+import { Broken } from "./ui/broken.js";
+import { Loading } from "./ui/loading.js";
+import { Toasts } from "./ui/toast.js";
+
+const LivePage = lazy(() => import("./pages/home/live.js"));
+const LoginPage = lazy(() => import("./pages/login/login.js"));
+const RegisterPage = lazy(() => import("./pages/register/register.js"));
+const SetupPage = lazy(() => import("./pages/register/setup.js"));
+
+export function App() {
+  return (
+    <QueryClientProvider client={queries}>
+      <Broken>
+        <Suspense fallback={<Loading />}>
+          <Switch>
+            <Route path="/" component={HomePage} />
+            <Route path="/live" component={LivePage} />
+            <Route path="/login" component={LoginPage} />
+            <Route path="/register" component={RegisterPage} />
+            <Route path="/setup" component={SetupPage} />
+            <Route component={MissingPage} />
+          </Switch>
+        </Suspense>
+      </Broken>
+      <Toasts />
+    </QueryClientProvider>
+  );
+}
+
+const queries: QueryClient = new QueryClient({
+  queryCache: new QueryCache({
+    onError: (error) => {
+      if (error instanceof ApiError && error.code === "UNAUTHENTICATED") sessionEnded(queries);
+    },
+  }),
+  defaultOptions: {
+    // What the service refuses once it refuses again; a call that got lost is worth another.
+    queries: { networkMode: "always", staleTime: 5_000, retry: isWorthAnother },
+    mutations: { networkMode: "always" },
+  },
+});
+
+function isWorthAnother(failures: number, error: Error): boolean {
+  const isPassing = error instanceof ApiError && ["UNREACHABLE", "UNAVAILABLE"].includes(error.code);
+  return isPassing && failures < 1;
+}

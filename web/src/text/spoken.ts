@@ -1,0 +1,13 @@
+// The languages that people may speak in a room.
+import type { Language } from "./language.js";
+
+/** Those that recognisers know best. */
+const tags = ["en", "zh", "ru", "de", "es", "fr", "it", "ja", "ko", "pt", "hi", "nl", "pl", "tr", "uk"];
+
+/** Their tags (BCP 47) and names, by name; `chosen` is among them even if it is none of the usual. */
+export function spokenLanguages(shown: Language, chosen: string): { tag: string; name: string }[] {
+  const all = chosen === "" || tags.includes(chosen) ? tags : [...tags, chosen];
+  const names = new Intl.DisplayNames(shown, { type: "language" });
+  const named = all.map((tag) => ({ tag, name: names.of(tag) ?? tag }));
+  return named.sort((one, other) => one.name.localeCompare(other.name, shown));
+}

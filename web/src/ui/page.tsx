@@ -1,0 +1,110 @@
+// The frame of a page: where one is, where one can go, and the page itself.
+import { useEffect, useRef, useSyncExternalStore, type ReactNode } from "react";
+import { Link, useLocation } from "wouter";
+import { useSession, type Account } from "../session/session.js";
+import { useText } from "../text/index.js";
+import { shell } from "../text/shell.js";
+import { AccountMenu } from "./account-menu.js";
+import { ButtonLink } from "./button.js";
+import { Notice } from "./notice.js";
+import styles from "./page.module.css";
+import { PreferencesMenu } from "./preferences-menu.js";
+
+interface Props {
+  title: string;
+  /** What stands beside the title: the page's main action. */
+  action?: ReactNode;
+  /** `reading` keeps lines short; `form` is a column in the middle. */
+  width?: "wide" | "reading" | "form";
+  children: ReactNode;
+}
+
+export function Page({ title, action, width = "wide", children }: Props) {
+  const text = useText(shell);
+  const { account } = useSession();
+  const isOnline = useOnline();
+  const heading = useTitle(title);
+  return (
+    <>
+      <a href="#content" className={styles["skip"]}>
+        {text.skip}
+      </a>
+      <header className={styles["header"]}>
+        <Link href="/" className={styles["brand"]}>
+          <img src="/icon.svg" alt="" width="28" height="28" />
+          Lectern
+        </Link>
+        {account && <Navigation account={account} />}
+        <div className={styles["tools"]}>
+          <PreferencesMenu />
+          {account && <AccountMenu account={account} />}
+          {account === null && <LogInLink />}
+        </div>
+      </header>
+      <main id="content" className={`${styles["main"]} ${styles[width]}`}>
+        {!isOnline && <Notice tone="warning">{text.offline}</Notice>}
+        <div className={styles["title"]}>
+          <h1 ref={heading} tabIndex={-1}>
+            {title}
+          </h1>
+          {action}
+        </div>
+        {children}
+      </main>
+    </>
+  );
+}
+
+function Navigation({ account }: { account: Account }) {
+  const text = useText(shell);
+  const [path] = useLocation();
+  const pages = [
+    ["/", text.rooms],
+    ["/live", text.live],
+    ["/lectures", text.lectures],
+    ...(account.role === "ADMIN" ? [["/admin", text.admin] as const] : []),
+  ] as const;
+  return (
+    <nav className={styles["navigation"]} aria-label={text.navigation}>
+      {pages.map(([to, name]) => (
+        <Link key={to} href={to} aria-current={path === to ? "page" : undefined}>
+          {name}
+        </Link>
+      ))}
+    </nav>
+  );
+}
+
+function LogInLink() {
+  const text = useText(shell);
+  const [path] = useLocation();
+  if (["/login", "/register", "/setup"].includes(path)) return null;
+  return <ButtonLink to="/login">{text.logIn}</ButtonLink>;
+}
+
+/** Names the browser's tab, and takes the focus to the heading where a link led here. */
+function useTitle(title: string) {
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    document.title = title === "Lectern" ? title : `${title} · Lectern`;
+  }, [title]);
+  useEffect(() => {
+    // Whatever a form focused by itself keeps the focus.
+    const isFree = document.activeElement === null || document.activeElement === document.body;
+    if (isFree) heading.current?.focus({ preventScroll: true });
+  }, []);
+  return heading;
+}
+
+function useOnline(): boolean {
+  return useSyncExternalStore(subscribe, () => navigator.onLine);
+}
+
+function subscribe(listener: () => void): () => void {
+  window.addEventListener("online", listener);
+  window.addEventListener("offline", listener);
+  return () => {
+    window.removeEventListener("online", listener);
+    window.removeEventListener("offline", listener);
+  };
+}
