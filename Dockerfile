@@ -1,5 +1,10 @@
 # Lectern with its built-in recogniser, for amd64 and arm64. Written with care but never built yet: where it was written
 # there was no container engine. Build it by: docker build --tag lectern .
+FROM node:20-bookworm-slim AS pages
+WORKDIR /web
+COPY web .
+RUN npm ci --ignore-scripts --no-audit --no-fund && npm run build
+
 FROM rust:1.95.0-bookworm AS build
 # libopus is built from source, by cmake.
 RUN apt-get update \
@@ -7,6 +12,7 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /lectern
 COPY . .
+COPY --from=pages /web/dist web/dist
 # The caches keep a second build short; the program is copied out because they are gone after this step.
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/lectern/target \
     cargo build --locked --release && cp target/release/lectern /usr/local/bin/lectern

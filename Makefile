@@ -19,8 +19,9 @@ interop: ## The end-to-end tests of LiveKit's own package, on our libwebrtc and 
 	scripts/setup interop
 	LECTERN_SERVICES=livekit scripts/with-services scripts/interop $(TESTS)
 
-lint: ## Formatting, clippy and documentation without a warning; licences and bans
+lint: ## Formatting, types, clippy and documentation without a warning; licences and bans
 	scripts/setup lint
+	npm --prefix web run check
 	cargo fmt --all --check
 	for file in tests/interop/*.rs; do rustfmt --check <$$file || exit; done
 	cargo clippy --locked --workspace --all-targets -- -D warnings
@@ -54,4 +55,4 @@ fuzz: ## Look for input that breaks TARGET=rtp (or red, rtcp, sdp, stun, turn, s
 	  -max_total_time=$(or $(SECONDS),60)
 
 clean: ## Forget all that was built, downloaded and run here
-	rm -rf target .dev tests/browser/node_modules web/node_modules
+	rm -rf target .dev tests/browser/node_modules web/node_modules web/dist

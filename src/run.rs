@@ -143,7 +143,9 @@ async fn web_service(
 fn announce_setup(token: Option<&SecretString>, address: &SocketAddr) {
     let Some(token) = token else { return };
     let token = token.expose_secret();
-    eprintln!("\nThere is no administrator yet. Make one (this works once):");
+    eprintln!("\nThere is no administrator yet. Make one (this works once), on the page");
+    eprintln!("  http://{address}/setup#{token}");
+    eprintln!("or by");
     eprintln!("  curl http://{address}/api/auth/setup -H 'content-type: application/json' -d '{{");
     eprintln!("    \"token\": \"{token}\",");
     eprintln!("    \"email\": \"you@example.org\", \"name\": \"You\", \"password\": \"…\" }}'");
@@ -289,7 +291,8 @@ impl Up {
         eprintln!("  database    {}", self.context.database.place());
         eprintln!("  artifacts   {}", self.artifacts);
         if let Some((address, _)) = &self.service {
-            eprintln!("  service     http://{address}/api/openapi.json");
+            eprintln!("  pages       http://{address}/");
+            eprintln!("  service     http://{address}/api/docs");
             eprintln!("  health      http://{address}/readyz   metrics http://{address}/metrics");
         }
         if let Some((address, _)) = &self.service {

@@ -21,6 +21,7 @@ mod lectures;
 mod limit;
 mod livekit;
 mod operations;
+mod pages;
 mod password;
 mod random;
 mod range;

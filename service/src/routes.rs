@@ -4,7 +4,7 @@ use std::{any::Any, sync::Arc};
 
 use axum::{
     Json, Router,
-    extract::DefaultBodyLimit,
+    extract::{DefaultBodyLimit, Request},
     http::{HeaderName, HeaderValue, Method, Uri, header},
     middleware::from_fn_with_state,
     response::IntoResponse,
@@ -28,7 +28,9 @@ use crate::{
     ApiError, Health, Service, accounts, aliases,
     caller::SESSION_COOKIE,
     docs::{self, DOCS_PATH, Docs, STYLE_PATH},
-    gate, hooks, lectures, operations, rooms, tokens, webhook,
+    gate, hooks, lectures, operations,
+    pages::Pages,
+    rooms, tokens, webhook,
 };
 
 /// The routes, to be served by [`serve`](crate::serve) or called in process by tests.
@@ -49,7 +51,9 @@ pub fn router(service: impl Into<Arc<Service>>, health: Health) -> Router {
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(Arc::clone(&service));
     let cors = cors(&service);
-    let routes = with_fallbacks(api.merge(health.router()));
+    let pages = Pages::new(&service.settings.livekit);
+    let routes = with_fallbacks(api.merge(health.router()))
+        .fallback(async move |request: Request| pages.answer(&request));
     in_our_form(routes.layer(from_fn_with_state(service, gate::guard)).layer(cors))
 }
 

@@ -18,6 +18,7 @@ mod keys;
 mod lectures;
 mod lobby;
 mod moderation;
+mod pages;
 mod person;
 mod receiver;
 mod replicas;
