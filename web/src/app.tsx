@@ -14,6 +14,8 @@ const LivePage = lazy(() => import("./pages/home/live.js"));
 const LoginPage = lazy(() => import("./pages/login/login.js"));
 const RegisterPage = lazy(() => import("./pages/register/register.js"));
 const SetupPage = lazy(() => import("./pages/register/setup.js"));
+const LecturesPage = lazy(() => import("./pages/lectures/lectures.js"));
+const LecturePage = lazy(() => import("./pages/lecture/lecture.js"));
 
 export function App() {
   return (
@@ -26,6 +28,8 @@ export function App() {
             <Route path="/login" component={LoginPage} />
             <Route path="/register" component={RegisterPage} />
             <Route path="/setup" component={SetupPage} />
+            <Route path="/lectures" component={LecturesPage} />
+            <Route path="/lectures/:id">{({ id }) => <LecturePage key={id} id={id} />}</Route>
             <Route component={MissingPage} />
           </Switch>
         </Suspense>

@@ -1,10 +1,11 @@
 // What pages say. Each area's file holds every text in all languages side by side: one that is missing is a type error.
 import { useMemo } from "react";
 import { Preference, usePreference } from "../preference.js";
+import type { Counted } from "./format.js";
 import { bestLanguage, languages, type Language } from "./language.js";
 
-/** Texts by name; each is a string, or a function of what varies, in every language. */
-export type Area = Record<string, Record<Language, string> | Record<Language, (...given: never[]) => string>>;
+/** Texts by name; each is a string, or the words for a number of something, in every language. */
+export type Area = Record<string, Record<Language, string> | Record<Language, Counted>>;
 
 /** An area in one language. */
 export type Texts<A extends Area> = { [Name in keyof A]: A[Name][Language] };
@@ -26,6 +27,11 @@ export function useText<A extends Area>(area: A): Texts<A> {
 export function textsIn<A extends Area>(area: A, shown: Language): Texts<A> {
   const texts = Object.entries(area).map(([name, text]) => [name, text[shown]]);
   return Object.fromEntries(texts) as Texts<A>;
+}
+
+/** A text with what varies put in: `fill("Hello, {name}", { name })`. */
+export function fill(text: string, given: Record<string, string>): string {
+  return text.replace(/\{(\w+)\}/g, (whole, name: string) => given[name] ?? whole);
 }
 
 /** Tells browsers and screen readers which language this is. */

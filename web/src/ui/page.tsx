@@ -14,12 +14,14 @@ interface Props {
   title: string;
   /** What stands beside the title: the page's main action. */
   action?: ReactNode;
+  /** What stands above the title: the way back. */
+  above?: ReactNode;
   /** `reading` keeps lines short; `form` is a column in the middle. */
   width?: "wide" | "reading" | "form";
   children: ReactNode;
 }
 
-export function Page({ title, action, width = "wide", children }: Props) {
+export function Page({ title, action, above, width = "wide", children }: Props) {
   const text = useText(shell);
   const { account } = useSession();
   const isOnline = useOnline();
@@ -43,6 +45,7 @@ export function Page({ title, action, width = "wide", children }: Props) {
       </header>
       <main id="content" className={`${styles["main"]} ${styles[width]}`}>
         {!isOnline && <Notice tone="warning">{text.offline}</Notice>}
+        {above}
         <div className={styles["title"]}>
           <h1 ref={heading} tabIndex={-1}>
             {title}

@@ -1,7 +1,7 @@
 // What else can be done with a room.
 import { answered, api } from "../../api/client.js";
 import { rooms } from "../../text/rooms.js";
-import { useText } from "../../text/index.js";
+import { fill, useText } from "../../text/index.js";
 import { useErrorText } from "../../text/error.js";
 import { Menu, MenuButton, MenuFile } from "../../ui/menu.js";
 import { toast } from "../../ui/toast.js";
@@ -21,7 +21,7 @@ export function RoomMenu({ room, onChange, onRemove }: Props) {
   );
   const endNow = () => end.mutate(undefined, { onError: (error) => toast(errorText(error)) });
   return (
-    <Menu icon="more" label={text.more.replace("{title}", room.title)}>
+    <Menu icon="more" label={fill(text.more, { title: room.title })}>
       {room.startsAt && <MenuFile href={`/api/rooms/${room.id}/calendar.ics`}>{text.calendar}</MenuFile>}
       <MenuButton onClick={onChange}>{text.edit}</MenuButton>
       {room.status === "LIVE" && <MenuButton onClick={endNow}>{text.end}</MenuButton>}

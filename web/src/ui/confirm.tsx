@@ -1,0 +1,37 @@
+// A question before something that can't be taken back.
+import type { ReactNode } from "react";
+import { shell } from "../text/shell.js";
+import { useText } from "../text/index.js";
+import { Button } from "./button.js";
+import { Actions, Dialog } from "./dialog.js";
+import { ErrorNotice } from "./notice.js";
+
+interface Props {
+  title: string;
+  /** What happens then. */
+  children: ReactNode;
+  /** The word for doing it. */
+  action: string;
+  error: Error | null;
+  isPending: boolean;
+  onConfirm: () => void;
+  onClose: () => void;
+}
+
+export function Confirm({ title, children, action, error, isPending, onConfirm, onClose }: Props) {
+  const text = useText(shell);
+  return (
+    <Dialog title={title} onClose={onClose}>
+      {error && <ErrorNotice error={error} />}
+      <p>{children}</p>
+      <Actions>
+        <Button onClick={onClose} autoFocus>
+          {text.cancel}
+        </Button>
+        <Button look="danger" icon="bin" pending={isPending} onClick={onConfirm}>
+          {action}
+        </Button>
+      </Actions>
+    </Dialog>
+  );
+}
