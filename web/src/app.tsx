@@ -16,6 +16,7 @@ const RegisterPage = lazy(() => import("./pages/register/register.js"));
 const SetupPage = lazy(() => import("./pages/register/setup.js"));
 const LecturesPage = lazy(() => import("./pages/lectures/lectures.js"));
 const LecturePage = lazy(() => import("./pages/lecture/lecture.js"));
+const AdminPage = lazy(() => import("./pages/admin/admin.js"));
 
 export function App() {
   return (
@@ -30,6 +31,7 @@ export function App() {
             <Route path="/setup" component={SetupPage} />
             <Route path="/lectures" component={LecturesPage} />
             <Route path="/lectures/:id">{({ id }) => <LecturePage key={id} id={id} />}</Route>
+            <Route path="/admin" component={AdminPage} />
             <Route component={MissingPage} />
           </Switch>
         </Suspense>

@@ -2,7 +2,15 @@
 import type { components } from "./schema.js";
 
 /** The service's codes, and what can be wrong before it answers: UNREACHABLE, or an answer that is not its own. */
-export type Code = components["schemas"]["ErrorCode"] | "UNREACHABLE" | "STRANGE";
+export type Code = components["schemas"]["ErrorCode"] | ByProvider | "UNREACHABLE" | "STRANGE";
+/** By which `/login?error=CODE` tells why somebody who came from a provider is not logged in. */
+type ByProvider =
+  | "OIDC_EXPIRED"
+  | "OIDC_DENIED"
+  | "OIDC_FAILED"
+  | "OIDC_UNAVAILABLE"
+  | "EMAIL_UNVERIFIED"
+  | "EMAIL_DOMAIN_REFUSED";
 
 export class ApiError extends Error {
   constructor(

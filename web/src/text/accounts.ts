@@ -52,6 +52,12 @@ export const accounts = {
     "zh-Hans": "使用 {name} 登录",
     "zh-Hant": "使用 {name} 登入",
   },
+  providerFailed: {
+    en: "Logging in there did not work. Begin again, or log in with a password.",
+    ru: "Войти таким способом не удалось. Начните снова или войдите с паролем.",
+    "zh-Hans": "通过该方式登录失败。请重新开始，或使用密码登录。",
+    "zh-Hant": "透過該方式登入失敗。請重新開始，或使用密碼登入。",
+  },
   or: { en: "or", ru: "или", "zh-Hans": "或", "zh-Hant": "或" },
   setUp: {
     en: "Make the first administrator",

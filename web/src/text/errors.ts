@@ -141,4 +141,34 @@ export const errors: Partial<Record<Code, Record<Language, string>>> = {
     "zh-Hans": "数据库没有响应。请稍后重试。",
     "zh-Hant": "資料庫沒有回應。請稍後重試。",
   },
+  OIDC_EXPIRED: {
+    en: "That took too long, or went through another window. Begin again.",
+    ru: "Прошло слишком много времени или использовано другое окно. Начните снова.",
+    "zh-Hans": "用时过长，或使用了其他窗口。请重新开始。",
+    "zh-Hant": "用時過長，或使用了其他視窗。請重新開始。",
+  },
+  OIDC_DENIED: {
+    en: "The provider did not let you in. Begin again, or log in with a password.",
+    ru: "Провайдер вас не пропустил. Начните снова или войдите с паролем.",
+    "zh-Hans": "身份提供方拒绝了登录。请重新开始，或使用密码登录。",
+    "zh-Hant": "身分提供者拒絕了登入。請重新開始，或使用密碼登入。",
+  },
+  OIDC_UNAVAILABLE: {
+    en: "The provider does not answer. Try again in a moment, or log in with a password.",
+    ru: "Провайдер не отвечает. Повторите попытку чуть позже или войдите с паролем.",
+    "zh-Hans": "身份提供方没有响应。请稍后重试，或使用密码登录。",
+    "zh-Hant": "身分提供者沒有回應。請稍後重試，或使用密碼登入。",
+  },
+  EMAIL_UNVERIFIED: {
+    en: "The provider gives no verified address for you. Have it verified there, then begin again.",
+    ru: "У провайдера нет вашего подтверждённого адреса. Подтвердите его там и начните снова.",
+    "zh-Hans": "身份提供方没有您的已验证邮箱。请先完成验证，再重新开始。",
+    "zh-Hant": "身分提供者沒有您的已驗證信箱。請先完成驗證，再重新開始。",
+  },
+  EMAIL_DOMAIN_REFUSED: {
+    en: "Addresses of your domain may not come here. Ask whoever runs this service.",
+    ru: "Адреса вашего домена здесь не принимаются. Обратитесь к администратору.",
+    "zh-Hans": "此处不接受您邮箱所属的域。请联系管理员。",
+    "zh-Hant": "此處不接受您信箱所屬的網域。請聯絡管理員。",
+  },
 };

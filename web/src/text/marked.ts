@@ -39,5 +39,5 @@ export function hasAll(text: string, query: string): boolean {
 const WORDS_MAX = 16;
 
 function escaped(word: string): string {
-  return word.replace(/[.*+?^${}()|[\]\\/-]/g, "\\$&");
+  return word.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&");
 }

@@ -55,7 +55,17 @@ export function ButtonLink({ to, look = "plain", icon, children }: Common & { to
   );
 }
 
-/** Leads to a file, or out of our pages. */
+/** Leads to a page that is none of ours, or that the service makes. */
+export function PageLink({ href, look = "plain", icon, children }: Common & { href: string }) {
+  return (
+    <a href={href} className={classes(look)}>
+      {icon && <Icon name={icon} />}
+      {children}
+    </a>
+  );
+}
+
+/** Fetches a file. */
 export function FileLink({ href, look = "plain", icon, children }: Common & { href: string }) {
   return (
     <a href={href} className={classes(look)} download>

@@ -2,9 +2,11 @@
 import { useMutation } from "@tanstack/react-query";
 import { Link, Redirect, useLocation, useSearch } from "wouter";
 import { answered, api } from "../../api/client.js";
+import { useLoginOptions } from "../../session/options.js";
 import { useSession, useSignedIn } from "../../session/session.js";
 import { accounts } from "../../text/accounts.js";
 import { useText } from "../../text/index.js";
+import { Notice } from "../../ui/notice.js";
 import { Page } from "../../ui/page.js";
 import { nextPath } from "../login/next.js";
 import { AccountForm, type NewAccount } from "./account-form.js";
@@ -15,6 +17,7 @@ export default function RegisterPage() {
   const [, go] = useLocation();
   const { account } = useSession();
   const signedIn = useSignedIn();
+  const options = useLoginOptions();
   const register = useMutation({
     mutationFn: (body: NewAccount) => answered(api.POST("/api/auth/register", { body })),
     onSuccess: ({ user }) => {
@@ -25,12 +28,16 @@ export default function RegisterPage() {
   if (account) return <Redirect to={nextPath(search)} replace />;
   return (
     <Page title={text.register} width="form">
-      <AccountForm
-        action={text.register}
-        error={register.error}
-        isPending={register.isPending}
-        onSubmit={register.mutate}
-      />
+      {options?.registration === false ? (
+        <Notice tone="warning">{text.closed}</Notice>
+      ) : (
+        <AccountForm
+          action={text.register}
+          error={register.error}
+          isPending={register.isPending}
+          onSubmit={register.mutate}
+        />
+      )}
       <p>
         {text.haveAccount} <Link href={`/login${search && `?${search}`}`}>{text.logIn}</Link>
       </p>
