@@ -17,7 +17,10 @@ export default defineConfig({
     reportCompressedSize: false,
   },
   server: {
-    proxy: Object.fromEntries(["/api", "/readyz", "/metrics"].map((path) => [path, service])),
+    // The service takes calls of its own pages alone: those whose origin is the host that was called.
+    proxy: Object.fromEntries(
+      ["/api", "/readyz", "/metrics"].map((path) => [path, { target: service, changeOrigin: false }]),
+    ),
   },
 });
 

@@ -1,5 +1,5 @@
 // Numbers, dates and times as a language writes them.
-import type { Language } from "./language.js";
+import { bestLanguage, type Language } from "./language.js";
 
 /** Words for a number, by the categories that `Intl.PluralRules` knows; "{n}" stands for the number. */
 export type Counted = Partial<Record<Intl.LDMLPluralRule, string>> & { other: string };
@@ -13,7 +13,16 @@ export function counted(language: Language, number: number, words: Counted): str
 /** "12 March 2027, 14:05", in the browser's time zone. */
 export function dateAndTime(language: Language, rfc3339: string): string {
   const style: Intl.DateTimeFormatOptions = { dateStyle: "medium", timeStyle: "short" };
-  return new Intl.DateTimeFormat(language, style).format(new Date(rfc3339));
+  return new Intl.DateTimeFormat(regional(language), style).format(new Date(rfc3339));
+}
+
+/** The language as it is written where the browser's reader lives: dates differ by country. */
+function regional(language: Language): string {
+  const preferred = typeof navigator === "undefined" ? [] : navigator.languages;
+  return (
+    preferred.find((tag) => bestLanguage([tag]) === language && tag.startsWith(language.slice(0, 2))) ??
+    language
+  );
 }
 
 /** "1 h 5 min", or in seconds where there are no minutes. */

@@ -49,7 +49,7 @@ function JoinByCode() {
         placeholder="abc-defg-hjk"
         error={isWrong ? text.byCodeWrong : null}
       />
-      <Button type="submit" look="primary" icon="arrow">
+      <Button type="submit" look="primary">
         {text.join}
       </Button>
     </form>
