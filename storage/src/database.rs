@@ -393,6 +393,7 @@ fn migrations(database: &Database) -> Vec<Migration> {
         (6, "hook", include_str!("../migrations/0006_hook.sql")),
         (8, "lecture_work", lecture_work),
         (9, "caption", include_str!("../migrations/0009_caption.sql")),
+        (10, "identity", include_str!("../migrations/0010_identity.sql")),
         (
             11,
             "chat_stream",

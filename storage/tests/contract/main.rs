@@ -8,6 +8,7 @@ mod corrections;
 mod files;
 mod folder;
 mod hooks;
+mod identities;
 mod objects;
 mod postgres;
 mod proxy;
@@ -90,6 +91,13 @@ macro_rules! database_contract {
             rooms_without_chat_receive_none
             components_are_told_what_they_do_not_know
             watchers_of_rooms_learn_what_others_add
+        );
+        crate::contract!($open, identities:
+            account_is_found_by_issuer_and_subject_alone
+            eight_first_logins_make_one_account
+            linked_account_has_one_way_in
+            linked_administrator_keeps_their_password
+            login_flow_ends_once
         );
         crate::contract!($open, hooks:
             hook_comes_back_as_it_was_made
