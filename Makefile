@@ -55,4 +55,4 @@ fuzz: ## Look for input that breaks TARGET=rtp (or red, rtcp, sdp, stun, turn, s
 	  -max_total_time=$(or $(SECONDS),60)
 
 clean: ## Forget all that was built, downloaded and run here
-	rm -rf target .dev tests/browser/node_modules web/node_modules web/dist
+	rm -rf target .dev tests/browser/node_modules tests/oidc/node_modules web/node_modules web/dist

@@ -24,6 +24,7 @@ pub(crate) async fn run(args: UpArgs) -> anyhow::Result<()> {
     report.check("summary", summary(&args)).await;
     report.check("database", database(&args)).await;
     report.check("artifacts", artifacts(&args)).await;
+    report.check("single sign-on", single_sign_on(&args)).await;
     report.check("PDF", async { pdf() }).await;
     match report.failures {
         0 => Ok(()),
@@ -122,6 +123,20 @@ async fn artifacts(args: &UpArgs) -> anyhow::Result<String> {
     problems.finish()?;
     Objects::open(&config).check().await?;
     Ok(format!("{} takes and gives files", place_of(&config)))
+}
+
+async fn single_sign_on(args: &UpArgs) -> anyhow::Result<String> {
+    let mut problems = Problems::default();
+    let oidc = args.service.oidc(&mut problems);
+    problems.finish()?;
+    let Some(oidc) = oidc else {
+        return Ok("none, passwords alone (OIDC_ISSUER names a provider)".to_owned());
+    };
+    lectern_service::probe_oidc(&oidc).await?;
+    Ok(format!(
+        "{} answers; it has to know {} as where to send browsers back to",
+        oidc.issuer, oidc.redirect_url
+    ))
 }
 
 fn pdf() -> anyhow::Result<String> {

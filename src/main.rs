@@ -9,6 +9,7 @@ mod embedded;
 mod livekit_server;
 mod logging;
 mod meetings;
+mod oidc_config;
 mod replay;
 mod run;
 mod service_config;

@@ -5,12 +5,15 @@ use std::{fs, io::Write, net::IpAddr, os::unix::fs::OpenOptionsExt, path::Path, 
 use anyhow::Context;
 use lectern_agent::LiveKit;
 use lectern_service::{
-    Downloads, FileKind, Files, Gate, Lifetimes, Limit, Limits, Network, OpenRooms, PlainHttp,
+    Downloads, FileKind, Files, Gate, Lifetimes, Limit, Limits, Network, Oidc, OpenRooms, PlainHttp,
     PrivateAddresses, RedisServer, Registration, Retention, SECRET_BYTES_MIN, Settings, Webhooks,
 };
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::config::{Problems, given};
+use crate::{
+    config::{Problems, given},
+    oidc_config::OidcArgs,
+};
 
 /// The web service.
 #[derive(Debug, Clone, clap::Args)]
@@ -117,6 +120,9 @@ pub(crate) struct ServiceArgs {
     /// Where a room's page is, for invitations: a URL with `{code}` (or `{id}`) in it.
     #[arg(long, env = "LECTERN_ROOM_LINK")]
     pub(crate) room_link: Option<String>,
+    /// Who may log in by another's account.
+    #[command(flatten)]
+    pub(crate) oidc: OidcArgs,
 }
 
 impl ServiceArgs {
@@ -159,6 +165,7 @@ impl ServiceArgs {
                 &self.registration,
                 &[("open", Registration::Open), ("closed", Registration::Closed)],
             ),
+            oidc: self.oidc(problems),
             open_rooms: self.open_rooms(problems),
             web_origins: self.web_origins(problems),
             trusted_proxies: self.trusted_proxies(problems),
@@ -202,6 +209,14 @@ impl ServiceArgs {
             ));
         }
         secret
+    }
+
+    /// The provider that people may log in by, if one was given.
+    pub(crate) fn oidc(&self, problems: &mut Problems) -> Option<Oidc> {
+        let first_origin = self.web_origin.iter().find(|origin| !origin.trim().is_empty());
+        let origin = first_origin.map(|origin| origin.trim().to_owned());
+        self.oidc
+            .oidc(origin.or_else(|| self.own_url()).as_deref(), problems)
     }
 
     fn open_rooms(&self, problems: &mut Problems) -> OpenRooms {

@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use lectern_pipelines::RoomName;
+use lectern_pipelines::{RoomName, UnixMillis};
 use lectern_storage::{Account, AccountRole, NewAccount, NewAuditEntry};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,7 @@ use crate::{
     body::{Body, one_line},
     caller::{Caller, SESSION_COOKIE},
     error::ErrorBody,
+    oidc::OIDC_PATH,
     password,
     settings::Registration,
     wire::timestamp,
@@ -86,6 +87,48 @@ pub(crate) struct LoggedIn {
     token: String,
     /// RFC 3339.
     expires_at: String,
+}
+
+/// A session that has begun.
+pub(crate) struct Session {
+    token: String,
+    /// The same for browsers.
+    pub(crate) cookie: HeaderValue,
+    expires_at: UnixMillis,
+}
+
+/// How people may log in here, for a page that asks them to.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LoginOptions {
+    /// Whether anybody may register with a password. Who has one can always log in by it.
+    registration: bool,
+    /// The provider that people may log in by; null if there is none.
+    oidc: Option<ProviderOption>,
+}
+
+/// A provider that people may log in by.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ProviderOption {
+    /// What people call it, for a button.
+    name: String,
+    /// Where its link leads: a page, not a call. `?next=/path` says where to go on afterwards.
+    path: &'static str,
+}
+
+/// How people may log in here: what a page that asks them to has to offer.
+#[utoipa::path(get, path = "/api/auth/options", tag = "accounts",
+    responses((status = 200, body = LoginOptions), (status = "4XX", body = ErrorBody)))]
+pub(crate) async fn options(State(service): State<Arc<Service>>, _caller: Caller) -> Json<LoginOptions> {
+    let oidc = service.settings.oidc.as_ref().map(|oidc| ProviderOption {
+        name: oidc.name.clone(),
+        path: OIDC_PATH,
+    });
+    Json(LoginOptions {
+        registration: service.settings.registration == Registration::Open,
+        oidc,
+    })
 }
 
 /// Makes an account and logs it in.
@@ -271,6 +314,17 @@ impl Service {
 
     /// Begins a session and says so, in the body and in a cookie.
     async fn logged_in(&self, account: Account, status: StatusCode) -> Result<Response, ApiError> {
+        let session = self.begin_session(&account).await?;
+        let body = LoggedIn {
+            user: AccountView::of(&account),
+            token: session.token,
+            expires_at: timestamp(session.expires_at),
+        };
+        Ok((status, [(header::SET_COOKIE, session.cookie)], Json(body)).into_response())
+    }
+
+    /// Begins a session.
+    pub(crate) async fn begin_session(&self, account: &Account) -> Result<Session, ApiError> {
         let lifetime = self.settings.lifetimes.session;
         let expires_at = self.later(lifetime);
         let session = self
@@ -278,13 +332,11 @@ impl Service {
             .open_session(&account.id, self.now(), expires_at)
             .await?;
         let token = self.tokens.session(&session, expires_at);
-        let cookie = self.cookie(SESSION_COOKIE, &token, "/", lifetime.as_secs());
-        let body = LoggedIn {
-            user: AccountView::of(&account),
+        Ok(Session {
+            cookie: self.cookie(SESSION_COOKIE, &token, "/", lifetime.as_secs()),
             token,
-            expires_at: timestamp(expires_at),
-        };
-        Ok((status, [(header::SET_COOKIE, cookie)], Json(body)).into_response())
+            expires_at,
+        })
     }
 
     /// Out of reach for scripts, not sent along from other sites, and only by TLS where there is a domain.
@@ -304,12 +356,18 @@ impl Service {
 
     /// One more try at an account, from an address.
     async fn count_attempt(&self, caller: &Caller, email: &str) -> Result<(), ApiError> {
-        let keys = [
-            format!("login from {}", caller.address),
-            format!("login to {}", email.trim().to_lowercase()),
-        ];
+        let to = format!("login to {}", email.trim().to_lowercase());
+        self.count_login(&[from(caller), to]).await
+    }
+
+    /// One more try at whichever account the provider will name, from an address.
+    pub(crate) async fn count_login_by_provider(&self, caller: &Caller) -> Result<(), ApiError> {
+        self.count_login(&[from(caller)]).await
+    }
+
+    async fn count_login(&self, keys: &[String]) -> Result<(), ApiError> {
         self.limiter
-            .take(&keys, self.settings.limits.login, self.now())
+            .take(keys, self.settings.limits.login, self.now())
             .await
             .map_err(ApiError::rate_limited)
     }
@@ -345,12 +403,16 @@ impl AccountView {
     }
 }
 
+fn from(caller: &Caller) -> String {
+    format!("login from {}", caller.address)
+}
+
 /// What a name may have; LiveKit shows it next to a picture.
 pub(crate) const NAME_CHARS_MAX: usize = 80;
 const EMAIL_BYTES_MAX: usize = 254;
 
 /// An address in lower case: something, an at sign, a domain. Whether mail arrives there is for mail to find out.
-fn parse_email(text: &str) -> Result<String, ApiError> {
+pub(crate) fn parse_email(text: &str) -> Result<String, ApiError> {
     let email = text.trim().to_lowercase();
     let refused = || ApiError::invalid("email", "write an address such as ada@example.org");
     let (own, domain) = email.rsplit_once('@').ok_or_else(refused)?;

@@ -24,6 +24,16 @@ pub enum Error {
     /// The first administrator can't be made.
     #[error("can't make the first administrator: {0}")]
     FirstAdministrator(String),
+    /// The provider that people may log in by does not answer, or not as it should.
+    #[error(
+        "{issuer}: {reason}; is OIDC_ISSUER the issuer that its /.well-known/openid-configuration has, letter by letter?"
+    )]
+    Oidc {
+        /// Its URL.
+        issuer: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// The database failed while we started.
     #[error(transparent)]
     Storage(#[from] lectern_storage::Error),
@@ -58,6 +68,20 @@ pub enum ErrorCode {
     OriginRefused,
     /// Nobody can register here; an administrator makes accounts.
     RegistrationClosed,
+    /// Nobody logs in by a provider here.
+    OidcOff,
+    /// This login by a provider was begun too long ago or in another browser, or was used already.
+    OidcExpired,
+    /// The provider did not let them in, or they changed their mind.
+    OidcDenied,
+    /// What the provider said of them is not good.
+    OidcFailed,
+    /// The provider does not answer.
+    OidcUnavailable,
+    /// The provider gives no address of theirs that it has verified.
+    EmailUnverified,
+    /// Addresses of this domain can't log in by the provider.
+    EmailDomainRefused,
     /// The room asks for a PIN.
     PinRequired,
     /// This is not the room's PIN.
@@ -238,11 +262,20 @@ impl From<lectern_storage::Error> for ApiError {
 }
 
 impl ErrorCode {
+    /// The code as callers read it.
+    pub(crate) fn text(self) -> String {
+        let value = serde_json::to_value(self).unwrap_or_default();
+        value.as_str().unwrap_or_default().to_owned()
+    }
+
     fn status(self) -> StatusCode {
         match self {
-            Self::BadRequest => StatusCode::BAD_REQUEST,
+            Self::BadRequest | Self::OidcExpired => StatusCode::BAD_REQUEST,
             Self::Unauthenticated | Self::LoginFailed => StatusCode::UNAUTHORIZED,
             Self::Forbidden
+            | Self::OidcDenied
+            | Self::EmailUnverified
+            | Self::EmailDomainRefused
             | Self::AccessKeyRequired
             | Self::OriginRefused
             | Self::RegistrationClosed
@@ -253,6 +286,7 @@ impl ErrorCode {
             | Self::ChatOff
             | Self::FilesOff => StatusCode::FORBIDDEN,
             Self::NotFound
+            | Self::OidcOff
             | Self::RoomNotFound
             | Self::EntryNotFound
             | Self::LectureNotFound
@@ -280,9 +314,12 @@ impl ErrorCode {
             Self::ValidationFailed => StatusCode::UNPROCESSABLE_ENTITY,
             Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::LivekitUnavailable | Self::Unavailable | Self::NotReady | Self::LobbyFull => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::OidcFailed => StatusCode::BAD_GATEWAY,
+            Self::LivekitUnavailable
+            | Self::OidcUnavailable
+            | Self::Unavailable
+            | Self::NotReady
+            | Self::LobbyFull => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{net::IpAddr, str::FromStr, sync::Arc};
 
 use axum::{
     extract::{Query, Request, State},
-    http::{HeaderValue, Method, StatusCode, Uri, header, request::Parts},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -218,11 +218,13 @@ fn is_for_all(request: &Request) -> bool {
 
 /// Whether a browser opens a page, rather than a program calling us.
 fn is_page(parts: &Parts) -> bool {
-    let accepts = parts
-        .headers
-        .get(header::ACCEPT)
-        .and_then(|value| value.to_str().ok());
-    parts.method == Method::GET && accepts.is_some_and(|kinds| kinds.contains("text/html"))
+    parts.method == Method::GET && wants_page(&parts.headers)
+}
+
+/// Whether who asks would show a page.
+pub(crate) fn wants_page(headers: &HeaderMap) -> bool {
+    let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    accepts.is_some_and(|kinds| kinds.contains("text/html"))
 }
 
 /// The same URL without the key. One slash leads: two would lead to another host.

@@ -17,9 +17,11 @@ mod file_name;
 mod gate;
 mod health;
 mod hooks;
+mod http_url;
 mod lectures;
 mod limit;
 mod livekit;
+mod oidc;
 mod operations;
 mod pages;
 mod password;
@@ -58,19 +60,21 @@ pub use error::{ApiError, Error, ErrorCode};
 pub use file_kind::FileKind;
 pub use gate::{Gate, Network, NotANetwork};
 pub use health::{Check, CheckFuture, Health};
+pub use http_url::{HttpUrl, NotAnHttpUrl};
+pub use oidc::probe_oidc;
 pub use random::secret as fresh_secret;
 pub use replicas::RedisServer;
 pub use rooms::chat::told as told_of_chat;
 pub use routes::{open_api, router};
 pub use settings::{
-    Downloads, Files, Lifetimes, Limit, Limits, LiveKit, OpenRooms, PlainHttp, PrivateAddresses,
-    Registration, Retention, SECRET_BYTES_MIN, Settings, Webhooks,
+    ClaimValue, Downloads, Files, Lifetimes, Limit, Limits, LiveKit, OIDC_CALLBACK_PATH, Oidc, OpenRooms,
+    PlainHttp, PrivateAddresses, Registration, Retention, SECRET_BYTES_MIN, Settings, Webhooks,
 };
 
 use crate::{
     caption_feed::CaptionFeeds, feed::Feeds, hooks::courier::Courier, limit::Limiter, livekit::Server,
-    password::Passwords, recent::Recent, replicas::Replicas, session::Tokens, streams::Streams,
-    upload::Uploads,
+    oidc::Provider, password::Passwords, recent::Recent, replicas::Replicas, session::Tokens,
+    streams::Streams, upload::Uploads,
 };
 
 /// What the service works with.
@@ -94,6 +98,8 @@ pub struct Service {
     /// Rooms that there are.
     recent_rooms: Recent<RoomName, ()>,
     courier: Courier,
+    /// Who people may log in by.
+    oidc: Option<Provider>,
     /// Whoever knows it may make the first administrator.
     setup_token: SecretString,
     now: Box<dyn Fn() -> UnixMillis + Send + Sync>,
@@ -120,6 +126,7 @@ impl Service {
             uploads: Uploads::default(),
             streams: Streams::default(),
             courier: Courier::new(settings.webhooks),
+            oidc: settings.oidc.clone().map(Provider::new),
             setup_token: random::secret(),
             now: Box::new(system_time),
             closing: CancellationToken::new(),

@@ -28,7 +28,7 @@ use crate::{
     ApiError, Health, Service, accounts, aliases,
     caller::SESSION_COOKIE,
     docs::{self, DOCS_PATH, Docs, STYLE_PATH},
-    gate, hooks, lectures, operations,
+    gate, hooks, lectures, oidc, operations,
     pages::Pages,
     rooms, tokens, webhook,
 };
@@ -113,12 +113,15 @@ fn name_operations(document: &mut OpenApiDocument) {
 
 fn api() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(accounts::options))
         .routes(routes!(accounts::register))
         .routes(routes!(accounts::set_up))
         .routes(routes!(accounts::log_in))
         .routes(routes!(accounts::log_out))
         .routes(routes!(accounts::me))
         .routes(routes!(accounts::change_password))
+        .routes(routes!(oidc::begin))
+        .routes(routes!(oidc::callback))
         .routes(routes!(operations::list, operations::make))
         .routes(routes!(operations::revoke))
         .routes(routes!(operations::audit))

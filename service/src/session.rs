@@ -1,9 +1,11 @@
-//! Our own tokens: who is logged in, and who is at a room's door. LiveKit's are in `livekit.rs`.
+//! Our own tokens: who is logged in or about to be, and who is at a room's door. LiveKit's are in `livekit.rs`.
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use lectern_pipelines::{GuestId, RoomName, UnixMillis};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::oidc::{Flow, PagePath};
 
 /// Signs and reads our tokens.
 pub(crate) struct Tokens {
@@ -83,6 +85,26 @@ impl Tokens {
             .is_some_and(|claims| claims.sub == fingerprint)
     }
 
+    /// A token for an attempt to log in by a provider.
+    pub(crate) fn flow(&self, flow: &Flow) -> String {
+        self.signed(&FlowClaims {
+            aud: FLOW_AUDIENCE.to_owned(),
+            jti: flow.id.clone(),
+            next: flow.next.as_str().to_owned(),
+            exp: flow.expires_at.0 / 1_000,
+        })
+    }
+
+    /// The attempt that a token is for.
+    pub(crate) fn read_flow(&self, token: &str) -> Option<Flow> {
+        let claims = self.claims::<FlowClaims>(token, FLOW_AUDIENCE)?;
+        Some(Flow {
+            id: claims.jti,
+            next: PagePath::parse(&claims.next)?,
+            expires_at: UnixMillis(claims.exp * 1_000),
+        })
+    }
+
     fn signed(&self, claims: &impl Serialize) -> String {
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &self.signing)
             .expect("claims are JSON and the key is a secret")
@@ -102,6 +124,7 @@ impl Tokens {
 const SESSION_AUDIENCE: &str = "lectern-session";
 const GUEST_AUDIENCE: &str = "lectern-guest";
 const ACCESS_AUDIENCE: &str = "lectern-access";
+const FLOW_AUDIENCE: &str = "lectern-oidc";
 
 #[derive(Clone, Serialize, Deserialize)]
 struct SessionClaims {
@@ -122,6 +145,14 @@ struct GuestClaims {
 struct AccessClaims {
     aud: String,
     sub: String,
+    exp: i64,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct FlowClaims {
+    aud: String,
+    jti: String,
+    next: String,
     exp: i64,
 }
 
@@ -153,6 +184,16 @@ mod tests {
         assert_eq!(tokens.read(&session), Some(Credential::Session("s".to_owned())));
         let guest = tokens.pass(&pass(), LATER);
         assert_eq!(tokens.read(&guest), Some(Credential::Guest(pass())));
+    }
+
+    #[test]
+    fn attempt_to_log_in_is_no_login() {
+        let tokens = tokens("one secret of more than enough bytes");
+        let flow = Flow::new(PagePath::parse("/lectures?q=a").expect("ours"), LATER);
+        let token = tokens.flow(&flow);
+        assert_eq!(tokens.read_flow(&token), Some(flow));
+        assert_eq!(tokens.read(&token), None);
+        assert_eq!(tokens.read_flow(&tokens.session("s", LATER)), None);
     }
 
     #[test]

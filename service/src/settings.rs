@@ -4,7 +4,7 @@ use std::{net::IpAddr, time::Duration};
 
 use secrecy::SecretString;
 
-use crate::{FileKind, Gate, RedisServer};
+use crate::{FileKind, Gate, HttpUrl, RedisServer};
 
 /// Everything that an operator may choose.
 #[derive(Debug, Clone)]
@@ -15,6 +15,8 @@ pub struct Settings {
     pub jwt_secret: SecretString,
     /// Whether anybody may register.
     pub registration: Registration,
+    /// The provider that people may log in by, besides their password.
+    pub oidc: Option<Oidc>,
     /// Whether callers without credentials may make and join rooms, as on a machine of one's own.
     pub open_rooms: OpenRooms,
     /// Origins of web pages that may call us from a browser besides our own, `https://meet.example.org` say.
@@ -61,6 +63,40 @@ pub enum Registration {
     Closed,
 }
 
+/// An OpenID Connect provider that people may log in by, and what it may say about them.
+#[derive(Debug, Clone)]
+pub struct Oidc {
+    /// Its URL, as it writes it itself.
+    pub issuer: HttpUrl,
+    /// What it calls us.
+    pub client_id: String,
+    /// Our secret with it; nothing if it knows us as a public client.
+    pub client_secret: Option<SecretString>,
+    /// Where it sends browsers back to: [`OIDC_CALLBACK_PATH`] on the origin that browsers open our pages on.
+    pub redirect_url: HttpUrl,
+    /// What people call it.
+    pub name: String,
+    /// What it is asked for besides `openid`.
+    pub scopes: Vec<String>,
+    /// The domains, in lower case, whose addresses may come; those of any domain if none is named.
+    pub email_domains: Vec<String>,
+    /// The claim by which it says that an address is somebody's own.
+    pub email_verified_claim: String,
+    /// Whether whoever comes for the first time gets an account.
+    pub registration: Registration,
+    /// Who does everything here; without it, roles are given here and not by the provider.
+    pub administrators: Option<ClaimValue>,
+}
+
+/// Something that a provider may say of somebody: that a claim is this value, or a list that has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimValue {
+    /// The claim's name, or the way to it through objects, with dots between: `realm_access.roles`.
+    pub claim: String,
+    /// The value.
+    pub value: String,
+}
+
 /// Whether callers without credentials may make and join rooms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenRooms {
@@ -95,6 +131,8 @@ pub struct Limits {
 pub struct Lifetimes {
     /// A login.
     pub session: Duration,
+    /// An attempt to log in by a provider, from leaving for it to coming back.
+    pub oidc: Duration,
     /// A token to join a room with.
     pub join: Duration,
     /// A token for a server's publisher.
@@ -170,6 +208,9 @@ pub struct Retention {
     pub deliveries: Duration,
 }
 
+/// Where a provider sends browsers back to.
+pub const OIDC_CALLBACK_PATH: &str = "/api/auth/oidc/callback";
+
 /// A shorter secret can be guessed.
 pub const SECRET_BYTES_MIN: usize = 32;
 
@@ -204,6 +245,7 @@ impl Default for Lifetimes {
         let hours = |hours: u64| Duration::from_secs(hours * 3600);
         Self {
             session: hours(24 * 14),
+            oidc: Duration::from_secs(10 * 60),
             join: hours(2),
             publisher: hours(4),
             viewer: hours(1),

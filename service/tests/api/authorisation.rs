@@ -20,6 +20,7 @@ const CALLERS: [&str; 6] = [
 /// Each route, what is sent, and the status that each kind of caller gets. A guest waits in the lobby of the room.
 const TABLE: &[(&str, &str, [u16; 6])] = &[
     // Accounts.
+    ("GET /api/auth/options", "", [200; 6]),
     (
         "POST /api/auth/register",
         r#"{"email":"new@example.org","name":"New","password":"correct horse battery"}"#,
@@ -42,6 +43,9 @@ const TABLE: &[(&str, &str, [u16; 6])] = &[
         r#"{"currentPassword":"correct horse battery","password":"correct horse battery"}"#,
         [401, 401, 200, 200, 200, 401],
     ),
+    // By a provider, where there is none.
+    ("GET /api/auth/oidc", "", [404; 6]),
+    ("GET /api/auth/oidc/callback", "", [404; 6]),
     // Operations.
     ("GET /api/keys", "", [401, 401, 403, 403, 200, 401]),
     (

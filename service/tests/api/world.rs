@@ -363,6 +363,7 @@ pub(crate) fn settings() -> Settings {
         },
         jwt_secret: "a secret of the tests, which is long enough".into(),
         registration: Registration::Open,
+        oidc: None,
         open_rooms: OpenRooms::No,
         web_origins: Vec::new(),
         trusted_proxies: Vec::new(),
