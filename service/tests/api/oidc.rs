@@ -417,7 +417,8 @@ async fn log_has_neither_secrets_nor_people() {
     let url = browser.begin(&world).await;
     let back = browser.at_provider(&nonce(&url), "grace").await;
     assert_eq!(browser.open(&world, &back).await.location, refused("OIDC_FAILED"));
-    assert_eq!(browser.log_in(&world, "denied").await, refused("OIDC_DENIED"));
+    let denied = Browser::new().log_in(&world, "denied").await;
+    assert_eq!(denied, refused("OIDC_DENIED"));
     let said = log();
     assert!(
         said.contains("its ID token is of another login"),

@@ -72,6 +72,60 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/auth/oidc": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sends a browser to the provider to log in. Whatever goes wrong, a browser gets to `/login?error=CODE`, and a program an
+         *     error.
+         */
+        get: operations["get_api_auth_oidc"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/oidc/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where the provider sends browsers back to: logs in, and goes on to the page that was asked for. */
+        get: operations["get_api_auth_oidc_callback"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/options": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How people may log in here: what a page that asks them to has to offer. */
+        get: operations["get_api_auth_options"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/auth/password": {
         parameters: {
             query?: never;
@@ -1283,7 +1337,7 @@ export interface components {
          * @description Every kind of error that a caller may have to tell apart.
          * @enum {string}
          */
-        ErrorCode: "BAD_REQUEST" | "UNAUTHENTICATED" | "LOGIN_FAILED" | "FORBIDDEN" | "ACCESS_KEY_REQUIRED" | "ORIGIN_REFUSED" | "REGISTRATION_CLOSED" | "PIN_REQUIRED" | "PIN_WRONG" | "ROOM_LOCKED" | "BANNED" | "NOT_FOUND" | "ROOM_NOT_FOUND" | "ENTRY_NOT_FOUND" | "LECTURE_NOT_FOUND" | "SEGMENT_NOT_FOUND" | "SEGMENT_CHANGED" | "NOT_YET" | "NOT_IN_ROOM" | "MESSAGE_NOT_FOUND" | "WEBHOOK_NOT_FOUND" | "DELIVERY_NOT_FOUND" | "CHAT_OFF" | "FILE_NOT_FOUND" | "FILES_OFF" | "TOO_MANY_FILES" | "FILE_TOO_LARGE" | "FILE_TYPE_REFUSED" | "RANGE_NOT_SATISFIABLE" | "NOT_SCHEDULED" | "NO_SENDER" | "METHOD_NOT_ALLOWED" | "EMAIL_TAKEN" | "ROOM_ENDED" | "ENTRY_DECIDED" | "WEBHOOK_OFF" | "TOO_MANY_WEBHOOKS" | "WEBHOOK_FULL" | "LOBBY_FULL" | "BODY_TOO_LARGE" | "UNSUPPORTED_MEDIA_TYPE" | "VALIDATION_FAILED" | "RATE_LIMITED" | "INTERNAL" | "LIVEKIT_UNAVAILABLE" | "UNAVAILABLE" | "NOT_READY";
+        ErrorCode: "BAD_REQUEST" | "UNAUTHENTICATED" | "LOGIN_FAILED" | "FORBIDDEN" | "ACCESS_KEY_REQUIRED" | "ORIGIN_REFUSED" | "REGISTRATION_CLOSED" | "OIDC_OFF" | "OIDC_EXPIRED" | "OIDC_DENIED" | "OIDC_FAILED" | "OIDC_UNAVAILABLE" | "EMAIL_UNVERIFIED" | "EMAIL_DOMAIN_REFUSED" | "PIN_REQUIRED" | "PIN_WRONG" | "ROOM_LOCKED" | "BANNED" | "NOT_FOUND" | "ROOM_NOT_FOUND" | "ENTRY_NOT_FOUND" | "LECTURE_NOT_FOUND" | "SEGMENT_NOT_FOUND" | "SEGMENT_CHANGED" | "NOT_YET" | "NOT_IN_ROOM" | "MESSAGE_NOT_FOUND" | "WEBHOOK_NOT_FOUND" | "DELIVERY_NOT_FOUND" | "CHAT_OFF" | "FILE_NOT_FOUND" | "FILES_OFF" | "TOO_MANY_FILES" | "FILE_TOO_LARGE" | "FILE_TYPE_REFUSED" | "RANGE_NOT_SATISFIABLE" | "NOT_SCHEDULED" | "NO_SENDER" | "METHOD_NOT_ALLOWED" | "EMAIL_TAKEN" | "ROOM_ENDED" | "ENTRY_DECIDED" | "WEBHOOK_OFF" | "TOO_MANY_WEBHOOKS" | "WEBHOOK_FULL" | "LOBBY_FULL" | "BODY_TOO_LARGE" | "UNSUPPORTED_MEDIA_TYPE" | "VALIDATION_FAILED" | "RATE_LIMITED" | "INTERNAL" | "LIVEKIT_UNAVAILABLE" | "UNAVAILABLE" | "NOT_READY";
         ErrorDetail: {
             code: components["schemas"]["ErrorCode"];
             /** @description More for programs, where there is more. */
@@ -1708,6 +1762,12 @@ export interface components {
             token: string;
             user: components["schemas"]["AccountView"];
         };
+        /** @description How people may log in here, for a page that asks them to. */
+        LoginOptions: {
+            oidc?: components["schemas"]["ProviderOption"] | null;
+            /** @description Whether anybody may register with a password. Who has one can always log in by it. */
+            registration: boolean;
+        };
         /** @description A new webhook; its secret is shown this once. */
         MadeHook: components["schemas"]["HookView"] & {
             /** @description Signs what is sent: see docs/webhooks.md. */
@@ -1816,6 +1876,13 @@ export interface components {
         PlainRoom: {
             /** @description What it is about. */
             name?: string | null;
+        };
+        /** @description A provider that people may log in by. */
+        ProviderOption: {
+            /** @description What people call it, for a button. */
+            name: string;
+            /** @description Where its link leads: a page, not a call. `?next=/path` says where to go on afterwards. */
+            path: string;
         };
         PublicMeeting: {
             settings: components["schemas"]["PublicMeetingSettings"];
@@ -2264,6 +2331,113 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AccountView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_api_auth_oidc: {
+        parameters: {
+            query?: {
+                /** @description A path of ours to go on to once somebody is logged in; the first page if there is none, or it is another site's. */
+                next?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description `Location` is the provider, or `/login?error=CODE` */
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_api_auth_oidc_callback: {
+        parameters: {
+            query?: {
+                /** @description What the provider tells us more for. */
+                code?: string;
+                /** @description What we gave it. */
+                state?: string;
+                /** @description Why there is no code. */
+                error?: string;
+                /** @description Who the provider is. */
+                iss?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description `Location` is the page that was asked for, or `/login?error=CODE` */
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_api_auth_options: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoginOptions"];
                 };
             };
             "4XX": {
