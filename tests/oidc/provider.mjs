@@ -10,7 +10,7 @@
 //   PUT /test/keys          which keys it shows: {"show": "own"}, or "renamed" (its own, by another id), or "foreign"
 //                           (somebody else's, by the id of its own)
 
-import { generateKeyPairSync } from "node:crypto";
+import { createPrivateKey, generateKeyPairSync } from "node:crypto";
 import { createServer } from "node:http";
 import process from "node:process";
 import { Provider } from "oidc-provider";
@@ -95,8 +95,13 @@ async function change(request, response) {
 }
 
 function freshKey(kid) {
-  const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
-  return { ...privateKey.export({ format: "jwk" }), kid, use: "sig", alg: "RS256" };
+  // By way of a text: Node 20 may lock itself up for ever if it collects garbage while it writes down the key that it has just made.
+  const { privateKey } = generateKeyPairSync("rsa", {
+    modulusLength: 2048,
+    publicKeyEncoding: { type: "spki", format: "pem" },
+    privateKeyEncoding: { type: "pkcs8", format: "pem" },
+  });
+  return { ...createPrivateKey(privateKey).export({ format: "jwk" }), kid, use: "sig", alg: "RS256" };
 }
 
 function publicPart({ kty, n, e, kid, use, alg }) {

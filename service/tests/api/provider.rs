@@ -1,6 +1,6 @@
 //! An OpenID Connect provider as others run it, and browsers that go there and come back.
 
-use std::{collections::HashMap, process::Stdio};
+use std::{collections::HashMap, process::Stdio, time::Duration};
 
 use lectern_service::{HttpUrl, OIDC_CALLBACK_PATH, Oidc, Registration};
 use reqwest::{Client, Response, Url, header, redirect::Policy};
@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
+    time::timeout,
 };
 
 use crate::world::{Proof, World};
@@ -42,14 +43,17 @@ impl Provider {
             .spawn();
         let mut child = child.expect("Node.js is installed: scripts/setup test");
         let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-        let issuer = loop {
-            let line = lines.next_line().await.expect("text");
-            let line =
-                line.expect("the provider starts (is tests/oidc/node_modules there? scripts/setup test)");
-            if line.starts_with("http://") {
-                break line;
+        let starting = async {
+            while let Some(line) = lines.next_line().await.expect("text") {
+                if line.starts_with("http://") {
+                    return line;
+                }
             }
+            panic!("the provider does not start (is tests/oidc/node_modules there? scripts/setup test)");
         };
+        let issuer = timeout(START_WITHIN, starting)
+            .await
+            .expect("the provider starts");
         // What it says later has to go somewhere.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Self {
@@ -256,5 +260,7 @@ fn client() -> Client {
         .expect("a client")
 }
 
+/// Node.js on a busy machine.
+const START_WITHIN: Duration = Duration::from_secs(60);
 /// Login and consent are two each.
 const STEPS_MAX: u32 = 10;
