@@ -12,6 +12,8 @@ mod docx;
 mod failing_recogniser;
 #[path = "contract/outage.rs"]
 mod outage;
+#[path = "contract/pages.rs"]
+mod pages;
 #[path = "contract/service.rs"]
 mod service;
 mod support;

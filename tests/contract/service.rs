@@ -14,7 +14,7 @@ use super::{
 /// Somebody who calls the service.
 pub(crate) struct Person {
     http: Http,
-    base: String,
+    pub(crate) base: String,
     token: Option<String>,
 }
 
@@ -350,9 +350,13 @@ async fn odd_calls_find_no_fault_of_ours_on_postgres() {
 
 /// Everything in one process, and somebody who calls it without any proof.
 pub(crate) fn up(server: &Server, folder: &Path) -> (Lectern, Person) {
-    let port = free_port();
-    let settings = [("PORT", port.to_string())];
-    let settings = settings.each_ref().map(|(name, value)| (*name, value.as_str()));
+    up_with(server, folder, &[])
+}
+
+/// The same, with settings of its own.
+pub(crate) fn up_with(server: &Server, folder: &Path, settings: &[(&str, &str)]) -> (Lectern, Person) {
+    let port = free_port().to_string();
+    let settings = [settings, &[("PORT", port.as_str())]].concat();
     let lectern = Lectern::start(&["up"], server, &folder.join("data"), &settings);
     lectern.wait_for_log("registered");
     let nobody = Person {

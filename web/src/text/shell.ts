@@ -2,10 +2,10 @@
 export const shell = {
   skip: { en: "Skip to the content", ru: "К содержимому", "zh-Hans": "跳到正文", "zh-Hant": "跳到正文" },
   navigation: { en: "Pages", ru: "Страницы", "zh-Hans": "页面", "zh-Hant": "頁面" },
-  rooms: { en: "My rooms", ru: "Мои комнаты", "zh-Hans": "我的房间", "zh-Hant": "我的房間" },
-  live: { en: "Live now", ru: "Сейчас в эфире", "zh-Hans": "正在进行", "zh-Hant": "正在進行" },
+  rooms: { en: "Rooms", ru: "Комнаты", "zh-Hans": "房间", "zh-Hant": "房間" },
+  live: { en: "Live", ru: "В эфире", "zh-Hans": "进行中", "zh-Hant": "進行中" },
   lectures: { en: "Lectures", ru: "Лекции", "zh-Hans": "讲座", "zh-Hant": "講座" },
-  admin: { en: "Administration", ru: "Управление", "zh-Hans": "管理", "zh-Hant": "管理" },
+  admin: { en: "Admin", ru: "Управление", "zh-Hans": "管理", "zh-Hant": "管理" },
   account: { en: "Account", ru: "Учётная запись", "zh-Hans": "账户", "zh-Hant": "帳戶" },
   logIn: { en: "Log in", ru: "Войти", "zh-Hans": "登录", "zh-Hant": "登入" },
   logOut: { en: "Log out", ru: "Выйти", "zh-Hans": "退出登录", "zh-Hant": "登出" },

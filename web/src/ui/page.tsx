@@ -70,12 +70,18 @@ function Navigation({ account }: { account: Account }) {
   return (
     <nav className={styles["navigation"]} aria-label={text.navigation}>
       {pages.map(([to, name]) => (
-        <Link key={to} href={to} aria-current={path === to ? "page" : undefined}>
+        <Link key={to} href={to} aria-current={place(path, to)}>
           {name}
         </Link>
       ))}
     </nav>
   );
+}
+
+/** Whether a link leads to this page, or to the one above it. */
+function place(path: string, to: string): "page" | "true" | undefined {
+  if (path === to) return "page";
+  return to !== "/" && path.startsWith(`${to}/`) ? "true" : undefined;
 }
 
 function LogInLink() {

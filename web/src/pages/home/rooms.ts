@@ -8,7 +8,7 @@ const key = ["rooms"];
 /** How long a list may be old before it is asked for again, while it is looked at. */
 const RENEWED_MS = 15_000;
 
-/** One's own rooms, the latest first; all rooms for an administrator. */
+/** One's own rooms, the latest first, live ones before all others; all rooms for an administrator. */
 export function useRooms() {
   return useInfiniteQuery({
     queryKey: key,
@@ -16,9 +16,15 @@ export function useRooms() {
       answered(api.GET("/api/rooms", { params: { query: pageParam === null ? {} : { cursor: pageParam } } })),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.nextCursor ?? null,
-    select: ({ pages }) => pages.flatMap((page): Room[] => page.items),
+    select: ({ pages }) => liveFirst(pages.flatMap((page): Room[] => page.items)),
     refetchInterval: RENEWED_MS,
   });
+}
+
+/** What people are in now stands before what they were in once. */
+function liveFirst(rooms: Room[]): Room[] {
+  const isLive = (room: Room) => room.status === "LIVE";
+  return [...rooms.filter(isLive), ...rooms.filter((room) => !isLive(room))];
 }
 
 /** Does something to a room, then looks again. */

@@ -8,6 +8,7 @@ import { lecture as texts, lectures } from "../../text/lectures.js";
 import { Loading } from "../../ui/loading.js";
 import { ErrorNotice, Notice } from "../../ui/notice.js";
 import { Page } from "../../ui/page.js";
+import { titleOf } from "../lectures/title.js";
 import { LectureActions } from "./actions.js";
 import { Chapters } from "./chapters.js";
 import { Extras } from "./extras.js";
@@ -24,7 +25,7 @@ export default function LecturePage({ id }: { id: string }) {
   const data = lecture.data;
   return (
     <Page
-      title={data === undefined ? text.title : (data.title ?? list.untitled)}
+      title={data === undefined ? text.title : (titleOf(data) ?? list.untitled)}
       action={data && <LectureActions lecture={data} isHost={isHost} />}
       above={<BackLink />}
     >

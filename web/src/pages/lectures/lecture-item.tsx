@@ -7,6 +7,7 @@ import { lectures } from "../../text/lectures.js";
 import { Badge } from "../../ui/badge.js";
 import { Marked } from "../../ui/marked.js";
 import styles from "./lectures.module.css";
+import { titleOf } from "./title.js";
 
 type Lecture = Schemas["LectureView"];
 type Highlight = NonNullable<Lecture["highlights"]>[number];
@@ -20,7 +21,7 @@ export function LectureItem({ lecture }: { lecture: Lecture }) {
     <li className={styles["item"]}>
       <h2>
         <Link href={`/lectures/${lecture.id}`}>
-          {title ? <Marked text={title.text} matches={title.matches} /> : (lecture.title ?? text.untitled)}
+          {title ? <Marked text={title.text} matches={title.matches} /> : (titleOf(lecture) ?? text.untitled)}
         </Link>
       </h2>
       <p className={styles["facts"]}>
