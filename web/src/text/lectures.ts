@@ -2,10 +2,10 @@
 export const lectures = {
   title: { en: "Lectures", ru: "Лекции", "zh-Hans": "讲座", "zh-Hant": "講座" },
   search: {
-    en: "Search titles, summaries and every word",
-    ru: "Поиск по названиям, изложениям и каждому слову",
-    "zh-Hans": "搜索标题、摘要和逐字记录",
-    "zh-Hant": "搜尋標題、摘要和逐字記錄",
+    en: "Search all that was said",
+    ru: "Поиск по всему сказанному",
+    "zh-Hans": "搜索所有谈话内容",
+    "zh-Hant": "搜尋所有談話內容",
   },
   emptyTitle: {
     en: "No lectures yet",
@@ -55,6 +55,7 @@ export const lecture = {
   title: { en: "Lecture", ru: "Лекция", "zh-Hans": "讲座", "zh-Hant": "講座" },
   summary: { en: "Summary", ru: "Краткое изложение", "zh-Hans": "摘要", "zh-Hant": "摘要" },
   chapters: { en: "Chapters", ru: "Главы", "zh-Hans": "章节", "zh-Hant": "章節" },
+  byChapter: { en: "By chapter", ru: "По главам", "zh-Hans": "各章内容", "zh-Hant": "各章內容" },
   keyTerms: { en: "Key terms", ru: "Ключевые понятия", "zh-Hans": "关键术语", "zh-Hant": "關鍵術語" },
   actionItems: { en: "Action items", ru: "Задачи", "zh-Hans": "待办事项", "zh-Hant": "待辦事項" },
   transcript: { en: "Transcript", ru: "Стенограмма", "zh-Hans": "文字记录", "zh-Hant": "文字記錄" },

@@ -1,6 +1,7 @@
 // My rooms, and making them.
 export const rooms = {
   title: { en: "My rooms", ru: "Мои комнаты", "zh-Hans": "我的房间", "zh-Hant": "我的房間" },
+  allTitle: { en: "All rooms", ru: "Все комнаты", "zh-Hans": "全部房间", "zh-Hant": "全部房間" },
   liveTitle: { en: "Live now", ru: "Сейчас в эфире", "zh-Hans": "正在进行", "zh-Hant": "正在進行" },
   create: { en: "New room", ru: "Новая комната", "zh-Hans": "新建房间", "zh-Hant": "新增房間" },
   change: { en: "Change room", ru: "Изменить комнату", "zh-Hans": "更改房间", "zh-Hant": "變更房間" },

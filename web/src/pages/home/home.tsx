@@ -25,7 +25,7 @@ export function HomePage() {
     <Welcome />
   ) : (
     <Suspense fallback={<Loading />}>
-      <MyRooms />
+      <MyRooms account={account} />
     </Suspense>
   );
 }

@@ -1,5 +1,6 @@
-// One's rooms, and the way to a new one.
+// One's rooms, or everybody's for an administrator, and the way to a new one.
 import { useState } from "react";
+import type { Account } from "../../session/session.js";
 import { rooms } from "../../text/rooms.js";
 import { useText } from "../../text/index.js";
 import { Button } from "../../ui/button.js";
@@ -13,7 +14,7 @@ import { RoomDialog } from "./room-dialog.js";
 import { RoomList } from "./room-list.js";
 import { useRooms } from "./rooms.js";
 
-export default function MyRooms() {
+export default function MyRooms({ account }: { account: Account }) {
   const text = useText(rooms);
   const list = useRooms();
   const [isMaking, setMaking] = useState(false);
@@ -24,7 +25,7 @@ export default function MyRooms() {
   );
   const isEmpty = list.data?.length === 0;
   return (
-    <Page title={text.title} action={!isEmpty && create}>
+    <Page title={account.role === "ADMIN" ? text.allTitle : text.title} action={!isEmpty && create}>
       {list.isPending && <Loading />}
       {list.error && <ErrorNotice error={list.error} retry={() => void list.refetch()} />}
       {isEmpty && (

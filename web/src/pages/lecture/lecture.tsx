@@ -1,6 +1,7 @@
 // One lecture, to be read: what it was about, its chapters, and every word.
 import type { ReactNode } from "react";
-import { Link } from "wouter";
+import { Link, Redirect } from "wouter";
+import { ApiError } from "../../api/error.js";
 import { useSession } from "../../session/session.js";
 import { dateAndTime, counted, duration } from "../../text/format.js";
 import { useLanguage, useText } from "../../text/index.js";
@@ -8,6 +9,7 @@ import { lecture as texts, lectures } from "../../text/lectures.js";
 import { Loading } from "../../ui/loading.js";
 import { ErrorNotice, Notice } from "../../ui/notice.js";
 import { Page } from "../../ui/page.js";
+import { loginPath } from "../login/next.js";
 import { titleOf } from "../lectures/title.js";
 import { LectureActions } from "./actions.js";
 import { Chapters } from "./chapters.js";
@@ -23,6 +25,9 @@ export default function LecturePage({ id }: { id: string }) {
   const { lecture, isOrdered } = useLecture(id);
   const isHost = useIsHost(lecture.data?.roomId);
   const data = lecture.data;
+  if (lecture.error instanceof ApiError && lecture.error.code === "UNAUTHENTICATED") {
+    return <Redirect to={loginPath(`/lectures/${id}${location.hash}`)} replace />;
+  }
   return (
     <Page
       title={data === undefined ? text.title : (titleOf(data) ?? list.untitled)}

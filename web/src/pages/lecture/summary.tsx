@@ -38,7 +38,7 @@ export function SummaryPart({ summary, segments }: Props) {
         </Part>
       )}
       {summary.chapters.some((chapter) => chapter.lines.length > 0) && (
-        <Part title={text.chapters}>
+        <Part title={text.byChapter}>
           {summary.chapters.map((chapter, index) => (
             <Fragment key={index}>
               <h3>{chapter.title}</h3>
