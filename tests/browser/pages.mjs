@@ -192,7 +192,7 @@ async function reads({ page, look }) {
 }
 
 /** Another language and other looks stay chosen. */
-async function chooses({ page }) {
+async function chooses({ page, look }) {
   await page.goto(`${base}/`);
   await page.getByRole("button", { name: "Language and looks" }).click();
   await page.getByLabel("Dark", { exact: true }).check();
@@ -208,6 +208,7 @@ async function chooses({ page }) {
   await page.reload();
   await page.getByRole("heading", { level: 1, name: "Мои комнаты" }).waitFor();
   assert.equal(await page.locator("html").getAttribute("data-theme"), "dark");
+  await look("rooms-ru");
   done("choices");
 }
 

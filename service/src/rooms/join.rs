@@ -220,7 +220,10 @@ impl Service {
         let path = format!("/api/rooms/{}", path_of(&room.id));
         let token = self.guest_token(guest);
         let seconds = self.settings.lifetimes.session.as_secs();
-        let cookie = self.cookie(GUEST_COOKIE, &token, &path, seconds);
+        // Of the lectures that a browser's guest may read, it is those of the room that they were in last: one cookie for
+        // each room would be too many after a while.
+        let cookies =
+            [path.as_str(), LECTURES_PATH].map(|path| self.cookie(GUEST_COOKIE, &token, path, seconds));
         let mut response = match guest.state {
             GuestState::Admitted => Json(self.admit_guest(room, guest, captions)?).into_response(),
             _ => {
@@ -232,7 +235,9 @@ impl Service {
                 (StatusCode::ACCEPTED, Json(waiting)).into_response()
             }
         };
-        response.headers_mut().insert(header::SET_COOKIE, cookie);
+        for cookie in cookies {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
         Ok(response)
     }
 
@@ -348,3 +353,6 @@ fn parse_fingerprint(text: &str) -> Result<String, ApiError> {
         )),
     }
 }
+
+/// Where what was said in a room is read afterwards.
+const LECTURES_PATH: &str = "/api/lectures";

@@ -126,6 +126,42 @@ async fn lecture_is_read_by_who_was_in_its_room_and_by_nobody_else() {
 }
 
 #[tokio::test]
+async fn lecture_is_read_by_a_guests_browser() {
+    let world = World::new().await;
+    let ada = world.host("Ada").await;
+    let room = text(&world.room(&ada, json!({})).await["id"]);
+    let id = held_meeting(&world, &room).await;
+    let joined = world
+        .request(Method::POST, &format!("/api/rooms/{room}/join"), &Proof::Nothing)
+        .json(&json!({ "name": "Bob", "sessionFingerprint": "bobs-browser" }))
+        .send()
+        .await
+        .expect("an answer");
+    let cookies = joined.headers().get_all("set-cookie").iter();
+    let cookies: Vec<&str> = cookies.map(|cookie| cookie.to_str().expect("text")).collect();
+    let sent_along = |path: &str| {
+        let path = format!("; Path={path};");
+        let cookie = cookies.iter().find(|cookie| cookie.contains(&path));
+        let cookie = cookie.unwrap_or_else(|| panic!("a cookie for {path}: {cookies:?}"));
+        assert!(cookie.contains("; HttpOnly"), "{cookie}");
+        Proof::Cookie(cookie.split(';').next().expect("a value").to_owned())
+    };
+    let bob = sent_along("/api/lectures");
+    let (status, _) = world.get(&format!("/api/lectures/{id}"), &bob).await;
+    assert_eq!(status, 200);
+    let (status, _) = world.get(&format!("/api/lectures/{id}/artifact.pdf"), &bob).await;
+    assert_eq!(status, 200);
+    let (status, _) = world
+        .get(
+            &format!("/api/rooms/{room}/captions"),
+            &sent_along(&format!("/api/rooms/{room}")),
+        )
+        .await;
+    assert_eq!(status, 200);
+    world.end().await;
+}
+
+#[tokio::test]
 async fn files_come_as_downloads_that_run_nothing() {
     let world = World::new().await;
     let ada = world.host("Ada").await;
