@@ -46,6 +46,10 @@ pub(crate) struct RoomView {
     lobby: bool,
     /// Whether it asks for a PIN.
     pin_required: bool,
+    /// Whether what is said is captioned and written down: people are told before they come in.
+    captions: bool,
+    /// Whether what was said gets a summary.
+    summary: bool,
     /// RFC 3339.
     starts_at: Option<String>,
     /// For who holds it alone.
@@ -311,6 +315,8 @@ impl RoomView {
             locked: room.door == Door::Locked,
             lobby: settings.lobby,
             pin_required: settings.pin.is_some(),
+            captions: settings.captions,
+            summary: settings.summary,
             starts_at: room.starts_at.map(timestamp),
             held: None,
         }

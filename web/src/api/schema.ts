@@ -1607,6 +1607,8 @@ export interface components {
         /** @description A part of a list. */
         Items_RoomView: {
             items: ((components["schemas"]["HeldView"] | null) & {
+                /** @description Whether what is said is captioned and written down: people are told before they come in. */
+                captions: boolean;
                 id: string;
                 /** @description Whether one has to wait until a host lets one in. */
                 lobby: boolean;
@@ -1618,6 +1620,8 @@ export interface components {
                 startsAt?: string | null;
                 /** @description `SCHEDULED`, `LIVE` or `ENDED`. */
                 status: string;
+                /** @description Whether what was said gets a summary. */
+                summary: boolean;
                 title: string;
             })[];
             /** @description To be sent as `cursor` for the next part; null at the end. */
@@ -2023,6 +2027,8 @@ export interface components {
         };
         /** @description A room, as much of it as the caller may know. */
         RoomView: (components["schemas"]["HeldView"] | null) & {
+            /** @description Whether what is said is captioned and written down: people are told before they come in. */
+            captions: boolean;
             id: string;
             /** @description Whether one has to wait until a host lets one in. */
             lobby: boolean;
@@ -2034,6 +2040,8 @@ export interface components {
             startsAt?: string | null;
             /** @description `SCHEDULED`, `LIVE` or `ENDED`. */
             status: string;
+            /** @description Whether what was said gets a summary. */
+            summary: boolean;
             title: string;
         };
         Said: {

@@ -44,17 +44,17 @@ test("a text stream has no times", () => {
 
 test("the service's events are settled words, gaps, meetings, or that there are no captions", () => {
   const place = { position: "x", identity: "guest-1", name: "Ada", startMs: 1200, endMs: 1900 };
-  assert.deepEqual(ofFeed("captions.final", JSON.stringify({ ...place, segmentId: "SG_1", text: "Hello.", language: "en" })), {
+  assert.deepEqual(ofFeed("captions.final", { ...place, segmentId: "SG_1", text: "Hello.", language: "en" }), {
     kind: "stored",
     segment: { ...SEGMENT, isFinal: true },
   });
-  assert.deepEqual(ofFeed("captions.gap", JSON.stringify({ ...place, missing: "recogniser_away" })), {
+  assert.deepEqual(ofFeed("captions.gap", { ...place, missing: "recogniser_away" }), {
     kind: "gap",
     gap: { identity: "guest-1", name: "Ada", startMs: 1200, endMs: 1900, missing: "recogniser_away" },
   });
   const meeting = { lectureId: "L1", startedAt: "2026-01-01T10:00:00Z", live: true };
-  assert.deepEqual(ofFeed("captions.meeting", JSON.stringify(meeting)), { kind: "meeting", meeting });
-  assert.deepEqual(ofFeed("captions.off", "{}"), { kind: "off" });
-  assert.equal(ofFeed("captions.later", "{}"), null);
+  assert.deepEqual(ofFeed("captions.meeting", meeting), { kind: "meeting", meeting });
+  assert.deepEqual(ofFeed("captions.off", {}), { kind: "off" });
+  assert.equal(ofFeed("captions.later", {}), null);
   assert.equal(ofFeed("captions.final", "<html>"), null);
 });

@@ -62,9 +62,9 @@ export const FEED_EVENTS = ["captions.off", "captions.meeting", "captions.final"
 
 const MISSING: readonly string[] = ["recogniser_away", "recogniser_refused", "recogniser_silent"] satisfies Missing[];
 
-/** What an event of the service's stream says; null for what we don't know (yet). */
-export function ofFeed(kind: string, data: string): CaptionEvent | null {
-  const said = parse(data);
+/** What an event of the service's stream, its data parsed, says; null for what we don't know (yet). */
+export function ofFeed(kind: string, data: unknown): CaptionEvent | null {
+  const said = fields(data);
   if (said === null) return null;
   switch (kind) {
     case "captions.off":
@@ -96,11 +96,14 @@ function ofGap({ identity, name, startMs, endMs, missing }: Json): CaptionEvent 
 
 function parse(text: string): Json | null {
   try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Json) : null;
+    return fields(JSON.parse(text));
   } catch {
     return null;
   }
+}
+
+function fields(value: unknown): Json | null {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Json) : null;
 }
 
 function number(value: unknown): number | null {
