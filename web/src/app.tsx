@@ -11,6 +11,8 @@ import { Loading } from "./ui/loading.js";
 import { Toasts } from "./ui/toast.js";
 
 const LivePage = lazy(() => import("./pages/home/live.js"));
+const JoinPage = lazy(() => import("./pages/join/join.js"));
+const RoomPage = lazy(() => import("./pages/room/room.js"));
 const LoginPage = lazy(() => import("./pages/login/login.js"));
 const RegisterPage = lazy(() => import("./pages/register/register.js"));
 const SetupPage = lazy(() => import("./pages/register/setup.js"));
@@ -26,6 +28,8 @@ export function App() {
           <Switch>
             <Route path="/" component={HomePage} />
             <Route path="/live" component={LivePage} />
+            <Route path="/join/:code" component={JoinPage} />
+            <Route path="/room/:code" component={RoomPage} />
             <Route path="/login" component={LoginPage} />
             <Route path="/register" component={RegisterPage} />
             <Route path="/setup" component={SetupPage} />

@@ -70,7 +70,9 @@ export class CaptionFeed {
   }
 
   private followService(roomId: string): () => void {
-    const handlers = FEED_EVENTS.map((kind) => [kind, (data: unknown) => this.push(ofFeed(kind, data))] as const);
+    const handlers = FEED_EVENTS.map(
+      (kind) => [kind, (data: unknown) => this.push(ofFeed(kind, data))] as const,
+    );
     return listen(`/api/rooms/${encodeURIComponent(roomId)}/captions/stream`, {
       on: Object.fromEntries(handlers),
       state: (history) => this.show({ ...this.shown, history }),

@@ -70,7 +70,9 @@ function read(captions: Captions, now = 0): string[] {
 
 test("words grow, then settle", () => {
   assert.deepEqual(read(after(interim("a", "it is"))), ["Ada: (it is)"]);
-  assert.deepEqual(read(after(interim("a", "it is"), interim("a", "it is a truth"))), ["Ada: (it is a truth)"]);
+  assert.deepEqual(read(after(interim("a", "it is"), interim("a", "it is a truth"))), [
+    "Ada: (it is a truth)",
+  ]);
   assert.deepEqual(read(after(interim("a", "it is"), final("a", "It is a truth."))), ["Ada: It is a truth."]);
 });
 
@@ -89,9 +91,10 @@ test("an empty final withdraws an interim for good", () => {
 });
 
 test("what the service stored is what was said: a packet may hold only the end of a long speech", () => {
-  assert.deepEqual(read(after(final("a", "of a good fortune."), stored("a", "In possession of a good fortune."))), [
-    "Ada: In possession of a good fortune.",
-  ]);
+  assert.deepEqual(
+    read(after(final("a", "of a good fortune."), stored("a", "In possession of a good fortune."))),
+    ["Ada: In possession of a good fortune."],
+  );
 });
 
 test("one speaker's pieces are one paragraph, until somebody else speaks or nobody does for long", () => {
@@ -127,7 +130,11 @@ test("an interim that nobody settles goes away by itself", () => {
 test("over the picture stands what is said now, and nothing from before we came", () => {
   const joined = applyAll(NO_CAPTIONS, [stored("a", "Long ago.")], 0);
   assert.deepEqual(overlay(joined, 0), []);
-  const said = applyAll(joined, [final("b", "Now.", { startMs: 9_000 }), interim("c", "and", { startMs: 9_500, identity: "ben" })], 1_000);
+  const said = applyAll(
+    joined,
+    [final("b", "Now.", { startMs: 9_000 }), interim("c", "and", { startMs: 9_500, identity: "ben" })],
+    1_000,
+  );
   assert.deepEqual(lines(overlay(said, 1_000)), ["Ada: Now.", "Ben: (and)"]);
   assert.equal(overlayChangesAt(said, 1_000), 1_000 + SHOWN_MS);
   assert.deepEqual(lines(overlay(said, 1_000 + SHOWN_MS)), ["Ben: (and)"]);
@@ -161,7 +168,11 @@ test("a meeting's end leaves what was said", () => {
 });
 
 test("trouble of a track lasts until it is heard again or gone", () => {
-  const health = (track: string, state: "listening" | "interrupted"): CaptionEvent => ({ kind: "health", track, health: state });
+  const health = (track: string, state: "listening" | "interrupted"): CaptionEvent => ({
+    kind: "health",
+    track,
+    health: state,
+  });
   const troubled = after(health("TR_1", "interrupted"), health("TR_2", "interrupted"));
   assert.deepEqual([...troubled.troubles.keys()], ["TR_1", "TR_2"]);
   const healed = applyAll(troubled, [health("TR_1", "listening"), { kind: "silenced", track: "TR_2" }], 0);
@@ -227,7 +238,8 @@ function meetingByChance(random: () => number): ByChance {
     for (let number = 0; number < 1 + random() * 6; number += 1) {
       const place = { identity, startMs, endMs: startMs + 800 };
       const id = `${identity}-${number}`;
-      for (let words = 1; words < random() * 4; words += 1) live.push(interim(id, `${id} w`.repeat(words), place));
+      for (let words = 1; words < random() * 4; words += 1)
+        live.push(interim(id, `${id} w`.repeat(words), place));
       if (random() < 0.2) {
         live.push(final(id, "", place));
       } else {

@@ -231,13 +231,16 @@ function addSpeech(entries: Entry[], last: Known | null, segment: Known): void {
 function goesOn(entry: Entry & { kind: "speech" }, last: Known, segment: Known): boolean {
   const silence = (segment.startMs ?? 0) - (last.endMs ?? segment.startMs ?? 0);
   const characters = entry.pieces.reduce((sum, piece) => sum + piece.text.length, 0);
-  return entry.identity === segment.identity && silence < PARAGRAPH_SILENCE_MS && characters < PARAGRAPH_CHARACTERS;
+  return (
+    entry.identity === segment.identity && silence < PARAGRAPH_SILENCE_MS && characters < PARAGRAPH_CHARACTERS
+  );
 }
 
 /** What is said at the moment: the newest words of each who speaks, the longest-lasting first. */
 export function overlay(captions: Captions, now: number): Entry[] {
   const recent = [...captions.segments.values()].filter(
-    (segment) => isShown(segment, now) && segment.heardAt !== null && now - segment.heardAt < shownMs(segment),
+    (segment) =>
+      isShown(segment, now) && segment.heardAt !== null && now - segment.heardAt < shownMs(segment),
   );
   recent.sort(inOrder);
   const entries: Entry[] = [];

@@ -59,7 +59,9 @@ function Words({ entry }: { entry: Entry }) {
 /** Settled words alone, each once, when the screen reader has nothing more urgent to say. */
 function Announced({ entries }: { entries: readonly Entry[] }) {
   const pieces = entries.flatMap((entry) =>
-    entry.kind === "gap" ? [] : entry.pieces.filter(({ isFinal }) => isFinal).map((piece) => ({ ...piece, name: entry.name })),
+    entry.kind === "gap"
+      ? []
+      : entry.pieces.filter(({ isFinal }) => isFinal).map((piece) => ({ ...piece, name: entry.name })),
   );
   return (
     <div className="unseen" role="log" aria-live="polite" aria-relevant="additions">

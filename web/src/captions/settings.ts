@@ -10,8 +10,16 @@ export const positions = ["bottom", "top", "below"] as const;
 export const shown = new Preference<(typeof switches)[number]>("lectern.captions", switches, "on");
 export const size = new Preference<(typeof sizes)[number]>("lectern.captions.size", sizes, "medium");
 /** White on a veil, white on black, or as the page reads: paper under ink. */
-export const contrast = new Preference<(typeof contrasts)[number]>("lectern.captions.contrast", contrasts, "soft");
+export const contrast = new Preference<(typeof contrasts)[number]>(
+  "lectern.captions.contrast",
+  contrasts,
+  "soft",
+);
 /** Over the picture's lower or upper edge, or below it, where they hide nothing. */
-export const position = new Preference<(typeof positions)[number]>("lectern.captions.position", positions, "bottom");
+export const position = new Preference<(typeof positions)[number]>(
+  "lectern.captions.position",
+  positions,
+  "bottom",
+);
 /** Whether screen readers say what became final. Off by default: most who use one hear who speaks. */
 export const spoken = new Preference<(typeof switches)[number]>("lectern.captions.spoken", switches, "off");

@@ -3,7 +3,8 @@ import { test } from "node:test";
 
 import { ofFeed, ofPacket, ofTextStream } from "./wire.js";
 
-const bytes = (value: unknown) => new TextEncoder().encode(typeof value === "string" ? value : JSON.stringify(value));
+const bytes = (value: unknown) =>
+  new TextEncoder().encode(typeof value === "string" ? value : JSON.stringify(value));
 
 const SEGMENT = {
   id: "SG_1",
@@ -17,7 +18,14 @@ const SEGMENT = {
 };
 
 test("a packet is a caption or a health", () => {
-  const packet = { type: "caption", segmentId: "SG_1", trackSid: "TR_1", identity: "guest-1", name: "Ada", text: "Hello." };
+  const packet = {
+    type: "caption",
+    segmentId: "SG_1",
+    trackSid: "TR_1",
+    identity: "guest-1",
+    name: "Ada",
+    text: "Hello.",
+  };
   const times = { final: false, startMs: 1200, endMs: 1900, language: "en" };
   assert.deepEqual(ofPacket(bytes({ ...packet, ...times })), { kind: "live", segment: SEGMENT });
   assert.deepEqual(ofPacket(bytes({ type: "health", trackSid: "TR_1", state: "refused", message: "…" })), {
@@ -28,7 +36,16 @@ test("a packet is a caption or a health", () => {
 });
 
 test("what is no packet of ours is passed over", () => {
-  for (const odd of ["", "{", "[]", "null", "7", { type: "caption" }, { type: "later" }, { type: "health", trackSid: "T", state: "odd" }]) {
+  for (const odd of [
+    "",
+    "{",
+    "[]",
+    "null",
+    "7",
+    { type: "caption" },
+    { type: "later" },
+    { type: "health", trackSid: "T", state: "odd" },
+  ]) {
     assert.equal(ofPacket(bytes(odd)), null, JSON.stringify(odd));
   }
 });
@@ -44,10 +61,13 @@ test("a text stream has no times", () => {
 
 test("the service's events are settled words, gaps, meetings, or that there are no captions", () => {
   const place = { position: "x", identity: "guest-1", name: "Ada", startMs: 1200, endMs: 1900 };
-  assert.deepEqual(ofFeed("captions.final", { ...place, segmentId: "SG_1", text: "Hello.", language: "en" }), {
-    kind: "stored",
-    segment: { ...SEGMENT, isFinal: true },
-  });
+  assert.deepEqual(
+    ofFeed("captions.final", { ...place, segmentId: "SG_1", text: "Hello.", language: "en" }),
+    {
+      kind: "stored",
+      segment: { ...SEGMENT, isFinal: true },
+    },
+  );
   assert.deepEqual(ofFeed("captions.gap", { ...place, missing: "recogniser_away" }), {
     kind: "gap",
     gap: { identity: "guest-1", name: "Ada", startMs: 1200, endMs: 1900, missing: "recogniser_away" },

@@ -60,7 +60,11 @@ export function ofTextStream(
 /** The events of the service's stream that say something. */
 export const FEED_EVENTS = ["captions.off", "captions.meeting", "captions.final", "captions.gap"] as const;
 
-const MISSING: readonly string[] = ["recogniser_away", "recogniser_refused", "recogniser_silent"] satisfies Missing[];
+const MISSING: readonly string[] = [
+  "recogniser_away",
+  "recogniser_refused",
+  "recogniser_silent",
+] satisfies Missing[];
 
 /** What an event of the service's stream, its data parsed, says; null for what we don't know (yet). */
 export function ofFeed(kind: string, data: unknown): CaptionEvent | null {

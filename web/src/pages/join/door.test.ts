@@ -19,7 +19,12 @@ test("who guessed too often is told how long to wait", () => {
 });
 
 test("a door that does not open says why", () => {
-  const closed = { ROOM_LOCKED: "locked", BANNED: "banned", LOBBY_FULL: "full", ROOM_ENDED: "ended" } as const;
+  const closed = {
+    ROOM_LOCKED: "locked",
+    BANNED: "banned",
+    LOBBY_FULL: "full",
+    ROOM_ENDED: "ended",
+  } as const;
   for (const [code, why] of Object.entries(closed)) {
     assert.deepEqual(refusedBy(code as Code), { at: "closed", why });
   }
@@ -32,11 +37,16 @@ test("who waits is told what becomes of them, once", () => {
   const denied = nextDoor(waiting, { kind: "told", what: "lobby.denied" });
   assert.deepEqual(denied, { at: "closed", why: "denied" });
   assert.equal(nextDoor(denied, { kind: "told", what: "lobby.expired" }), denied);
-  assert.deepEqual(nextDoor(waiting, { kind: "told", what: "lobby.waiting" }), { at: "waiting" } satisfies Door);
+  assert.deepEqual(nextDoor(waiting, { kind: "told", what: "lobby.waiting" }), {
+    at: "waiting",
+  } satisfies Door);
   assert.equal(nextDoor(denied, { kind: "again" }), THRESHOLD);
 });
 
 test("a call that got lost leaves the form as it is", () => {
-  const door = nextDoor(THRESHOLD, { kind: "refused", error: ApiError.unreachable(new TypeError("offline")) });
+  const door = nextDoor(THRESHOLD, {
+    kind: "refused",
+    error: ApiError.unreachable(new TypeError("offline")),
+  });
   assert.equal(door.at === "threshold" && door.problem?.field, null);
 });

@@ -86,7 +86,8 @@ function write(storage: Storage, key: string, value: unknown): void {
 
 /** What was kept by an older page may look otherwise. */
 export function entryOf(kept: unknown): Entry | null {
-  if (typeof kept !== "object" || kept === null || !("name" in kept) || typeof kept.name !== "string") return null;
+  if (typeof kept !== "object" || kept === null || !("name" in kept) || typeof kept.name !== "string")
+    return null;
   const { name, microphone, camera, blur, captions } = kept as Record<string, unknown> & { name: string };
   return {
     name,
@@ -98,6 +99,9 @@ export function entryOf(kept: unknown): Entry | null {
 }
 
 function choiceOf(kept: unknown): Choice {
-  const { isOn, deviceId } = (typeof kept === "object" && kept !== null ? kept : {}) as Record<string, unknown>;
+  const { isOn, deviceId } = (typeof kept === "object" && kept !== null ? kept : {}) as Record<
+    string,
+    unknown
+  >;
   return { isOn: isOn !== false, deviceId: typeof deviceId === "string" ? deviceId : "" };
 }

@@ -45,9 +45,25 @@ export function GreenRoom({ room, problem, isAsking, onAsk }: Props) {
     <Page title={room.title}>
       <form onSubmit={onSubmit} className={styles.greenRoom}>
         <div className={styles.looks}>
-          <Preview name={entry.name} microphone={microphone} camera={camera} entry={entry} onChange={change} />
-          <DeviceChoice kind="audio" device={microphone} choice={entry.microphone} onChange={(microphone) => change({ microphone })} />
-          <DeviceChoice kind="video" device={camera} choice={entry.camera} onChange={(camera) => change({ camera })} />
+          <Preview
+            name={entry.name}
+            microphone={microphone}
+            camera={camera}
+            entry={entry}
+            onChange={change}
+          />
+          <DeviceChoice
+            kind="audio"
+            device={microphone}
+            choice={entry.microphone}
+            onChange={(microphone) => change({ microphone })}
+          />
+          <DeviceChoice
+            kind="video"
+            device={camera}
+            choice={entry.camera}
+            onChange={(camera) => change({ camera })}
+          />
           <BlurChoice stream={camera.stream} isOn={entry.blur} onChange={(blur) => change({ blur })} />
         </div>
         <div className={styles.form}>
@@ -74,7 +90,11 @@ export function GreenRoom({ room, problem, isAsking, onAsk }: Props) {
               required
             />
           )}
-          <CaptionsNotice room={room} isCaptioned={entry.captions} onChange={(captions) => change({ captions })} />
+          <CaptionsNotice
+            room={room}
+            isCaptioned={entry.captions}
+            onChange={(captions) => change({ captions })}
+          />
           {wait > 0 && <Notice tone="warning">{text.waitSeconds(wait)}</Notice>}
           {wait === 0 && problem?.field === null && problem.retryAfter === null && (
             <Notice tone="error">{errorText(problem.error)}</Notice>
@@ -90,7 +110,15 @@ export function GreenRoom({ room, problem, isAsking, onAsk }: Props) {
 }
 
 /** What is said in this room is written down: nobody is to find that out later. */
-function CaptionsNotice({ room, isCaptioned, onChange }: { room: Schemas["RoomView"]; isCaptioned: boolean; onChange: (on: boolean) => void }) {
+function CaptionsNotice({
+  room,
+  isCaptioned,
+  onChange,
+}: {
+  room: Schemas["RoomView"];
+  isCaptioned: boolean;
+  onChange: (on: boolean) => void;
+}) {
   const text = useText(texts);
   if (!room.captions) return <p className={styles.hint}>{text.noCaptions}</p>;
   return (
@@ -109,12 +137,21 @@ function CaptionsNotice({ room, isCaptioned, onChange }: { room: Schemas["RoomVi
 }
 
 /** Cameras that can blur by themselves say so; no picture leaves this machine for it, and nothing is fetched. */
-function BlurChoice({ stream, isOn, onChange }: { stream: MediaStream | null; isOn: boolean; onChange: (on: boolean) => void }) {
+function BlurChoice({
+  stream,
+  isOn,
+  onChange,
+}: {
+  stream: MediaStream | null;
+  isOn: boolean;
+  onChange: (on: boolean) => void;
+}) {
   const text = useText(texts);
   const track = stream?.getVideoTracks()[0];
   const canBlur = track !== undefined && canBlurItself(track);
   useEffect(() => {
-    if (canBlur) void track.applyConstraints({ backgroundBlur: isOn } as MediaTrackConstraints).catch(() => undefined);
+    if (canBlur)
+      void track.applyConstraints({ backgroundBlur: isOn } as MediaTrackConstraints).catch(() => undefined);
   }, [track, canBlur, isOn]);
   if (!canBlur) return null;
   return <Check label={text.blur} checked={isOn} onChange={(event) => onChange(event.target.checked)} />;

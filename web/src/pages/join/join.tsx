@@ -21,7 +21,11 @@ import { WrongCode } from "./wrong-code.js";
 export default function JoinPage() {
   const { code = "" } = useParams();
   const text = useText(texts);
-  const { data: room, error, refetch } = useQuery({ queryKey: ["invitation", code], queryFn: () => roomOf(code) });
+  const {
+    data: room,
+    error,
+    refetch,
+  } = useQuery({ queryKey: ["invitation", code], queryFn: () => roomOf(code) });
   if (room) return <Invited key={room.id} code={code} room={room} />;
   if (error instanceof ApiError && error.code === "ROOM_NOT_FOUND") return <WrongCode code={code} />;
   return (
@@ -58,7 +62,12 @@ function Invited({ code, room }: { code: string; room: Schemas["RoomView"] }) {
   switch (door.at) {
     case "threshold":
       return (
-        <GreenRoom room={room} problem={door.problem} isAsking={isAsking} onAsk={(entry, pin) => void ask(entry, pin)} />
+        <GreenRoom
+          room={room}
+          problem={door.problem}
+          isAsking={isAsking}
+          onAsk={(entry, pin) => void ask(entry, pin)}
+        />
       );
     case "waiting":
       return waiting && <WaitingRoom room={room} waiting={waiting} onAdmitted={enter} tell={tell} />;

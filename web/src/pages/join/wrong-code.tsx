@@ -21,7 +21,13 @@ export function WrongCode({ code }: { code: string }) {
     <Page title={text.wrongCodeTitle} width="form">
       <p role="status">{text.wrongCodeText}</p>
       <form onSubmit={onSubmit} className={styles.form}>
-        <Field label={text.code} value={typed} onChange={(event) => setTyped(event.target.value)} autoComplete="off" required />
+        <Field
+          label={text.code}
+          value={typed}
+          onChange={(event) => setTyped(event.target.value)}
+          autoComplete="off"
+          required
+        />
         <Button type="submit" look="primary">
           {text.tryCode}
         </Button>

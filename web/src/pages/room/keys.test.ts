@@ -13,7 +13,13 @@ test("a key does one thing", () => {
 });
 
 test("what is typed, held down or meant for the browser does nothing", () => {
-  for (const more of [{ isTyped: true }, { repeat: true }, { ctrlKey: true }, { metaKey: true }, { altKey: true }]) {
+  for (const more of [
+    { isTyped: true },
+    { repeat: true },
+    { ctrlKey: true },
+    { metaKey: true },
+    { altKey: true },
+  ]) {
     assert.equal(deedOf({ ...PRESS, key: "m", ...more }), null);
   }
 });

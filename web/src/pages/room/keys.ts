@@ -1,6 +1,16 @@
 // What keys do in a room. Pure.
 
-export type Deed = "microphone" | "camera" | "screen" | "hand" | "captions" | "chat" | "transcript" | "people" | "layout" | "help";
+export type Deed =
+  | "microphone"
+  | "camera"
+  | "screen"
+  | "hand"
+  | "captions"
+  | "chat"
+  | "transcript"
+  | "people"
+  | "layout"
+  | "help";
 
 /** One letter each, without modifiers, as the list in the room shows them. */
 export const keys: readonly (readonly [key: string, deed: Deed])[] = [
@@ -34,5 +44,8 @@ export function deedOf({ key, ctrlKey, metaKey, altKey, repeat, isTyped }: Press
 
 /** Whether keys pressed here write something, or choose from a list. */
 export function isTypedInto(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && target.closest("input, textarea, select, [contenteditable], dialog") !== null;
+  return (
+    target instanceof HTMLElement &&
+    target.closest("input, textarea, select, [contenteditable], dialog") !== null
+  );
 }

@@ -19,7 +19,13 @@ test("what one writes is there at once, and there once, whichever answer is firs
   const write: LifeEvent = { kind: "write", key: "k", text: "Hello" };
   const told: LifeEvent = { kind: "chat.message", data: message("1", "Hello") };
   const written: LifeEvent = { kind: "written", key: "k", message: message("1", "Hello") };
-  for (const events of [[write], [write, told], [write, written], [write, told, written], [write, written, told]]) {
+  for (const events of [
+    [write],
+    [write, told],
+    [write, written],
+    [write, told, written],
+    [write, written, told],
+  ]) {
     assert.deepEqual(texts(after(...events)), ["Hello"]);
   }
 });
@@ -59,14 +65,27 @@ test("hands are a queue, and a hand is in it once", () => {
     data: { identity, name: identity, raisedAt: `2026-01-01T10:00:0${second}Z` },
   });
   const life = after(raise("ben", 2), raise("ada", 1), raise("ben", 2), raise("cy", 3));
-  assert.deepEqual(life.hands.map(({ identity }) => identity), ["ada", "ben", "cy"]);
+  assert.deepEqual(
+    life.hands.map(({ identity }) => identity),
+    ["ada", "ben", "cy"],
+  );
   const lowered = nextLife(life, { kind: "hand.lowered", data: { identity: "ada" } });
-  assert.deepEqual(lowered.hands.map(({ identity }) => identity), ["ben", "cy"]);
+  assert.deepEqual(
+    lowered.hands.map(({ identity }) => identity),
+    ["ben", "cy"],
+  );
 });
 
 test("files come and go, the latest first", () => {
   const file = (id: string) => ({
-    id, name: id, mediaType: "text/plain", bytes: 1, identity: "ada", sharedBy: "Ada", at: "", url: "",
+    id,
+    name: id,
+    mediaType: "text/plain",
+    bytes: 1,
+    identity: "ada",
+    sharedBy: "Ada",
+    at: "",
+    url: "",
   });
   const life = after(
     { kind: "files", items: [file("a")] },
@@ -74,7 +93,10 @@ test("files come and go, the latest first", () => {
     { kind: "file.shared", data: file("b") },
     { kind: "file.deleted", data: { id: "a" } },
   );
-  assert.deepEqual(life.files.map(({ id }) => id), ["b"]);
+  assert.deepEqual(
+    life.files.map(({ id }) => id),
+    ["b"],
+  );
 });
 
 test("the lock follows the room", () => {

@@ -54,13 +54,20 @@ export function newLife(isLocked: boolean): Life {
 export function nextLife(life: Life, event: LifeEvent): Life {
   switch (event.kind) {
     case "chat.message":
-      return { ...life, messages: withMessages(life.messages, [event.data]), unsent: withoutSame(life.unsent, event.data) };
+      return {
+        ...life,
+        messages: withMessages(life.messages, [event.data]),
+        unsent: withoutSame(life.unsent, event.data),
+      };
     case "chat.edited":
     case "chat.deleted":
       return { ...life, messages: withMessages(life.messages, [event.data]) };
     case "chat.reacted":
     case "chat.unreacted":
-      return { ...life, messages: life.messages.map((message) => reactedTo(message, event.kind, event.data)) };
+      return {
+        ...life,
+        messages: life.messages.map((message) => reactedTo(message, event.kind, event.data)),
+      };
     case "file.shared":
       return { ...life, files: [event.data, ...life.files.filter(({ id }) => id !== event.data.id)] };
     case "file.deleted":
@@ -113,7 +120,11 @@ function withoutSame(unsent: readonly Unsent[], message: Message): readonly Unse
   return at === -1 ? unsent : unsent.filter((_, index) => index !== at);
 }
 
-function reactedTo(message: Message, kind: "chat.reacted" | "chat.unreacted", { messageId, emoji, identity }: Reacted): Message {
+function reactedTo(
+  message: Message,
+  kind: "chat.reacted" | "chat.unreacted",
+  { messageId, emoji, identity }: Reacted,
+): Message {
   if (message.id !== messageId) return message;
   const others = message.reactions.filter((one) => one.emoji !== emoji || one.identity !== identity);
   return { ...message, reactions: kind === "chat.reacted" ? [...others, { emoji, identity }] : others };

@@ -3,7 +3,13 @@ import { test } from "node:test";
 
 import { nextLobby } from "./lobby.js";
 
-const entry = (id: string, state = "waiting") => ({ id, name: id, state, addressBanned: false, askedAt: `2026-01-01T10:00:0${id}Z` });
+const entry = (id: string, state = "waiting") => ({
+  id,
+  name: id,
+  state,
+  addressBanned: false,
+  askedAt: `2026-01-01T10:00:0${id}Z`,
+});
 const ids = (entries: readonly { id: string }[]) => entries.map(({ id }) => id);
 
 test("people wait in the order in which they came, each once, until it is decided", () => {

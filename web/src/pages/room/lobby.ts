@@ -10,7 +10,8 @@ export type LobbyEvent =
 
 /** Those who wait, the longest first. */
 export function nextLobby(waiting: readonly Entry[], event: LobbyEvent): readonly Entry[] {
-  const items = event.kind === "list" ? event.items : [...waiting.filter(({ id }) => id !== event.entry.id), event.entry];
+  const items =
+    event.kind === "list" ? event.items : [...waiting.filter(({ id }) => id !== event.entry.id), event.entry];
   const left = items.filter(({ state }) => state === "waiting");
   return left.sort((one, other) => Number(one.askedAt > other.askedAt) - Number(one.askedAt < other.askedAt));
 }

@@ -1,0 +1,91 @@
+// The connection to LiveKit's room: made once, ended when the page goes.
+import { type DisconnectReason, MediaDeviceFailure, Room, RoomEvent } from "livekit-client";
+import { useEffect, useState } from "react";
+
+import type { Schemas } from "../../api/client.js";
+import type { Entry } from "../join/entry.js";
+import { type Out, outBy, outByError } from "./out.js";
+
+export type Connection =
+  | { readonly at: "joining" }
+  | { readonly at: "in"; readonly room: Room; readonly isReconnecting: boolean }
+  | { readonly at: "out"; readonly out: Out };
+
+/** A device that did not open, for whatever reason. */
+export type MediaTrouble = "denied" | "missing" | "busy";
+
+export function useConnection(
+  { token, wsUrl }: Schemas["Admission"],
+  entry: Entry,
+  onTrouble: (trouble: MediaTrouble) => void,
+): Connection {
+  const [connection, setConnection] = useState<Connection>({ at: "joining" });
+  useEffect(() => {
+    if (typeof RTCPeerConnection === "undefined") {
+      setConnection({ at: "out", out: "unsupported" });
+      return;
+    }
+    const room = newRoom(entry);
+    // Its last events come when the page may be elsewhere already.
+    let isCurrent = true;
+    const show = (connection: Connection) => isCurrent && setConnection(connection);
+    room
+      .on(RoomEvent.Reconnecting, () => show({ at: "in", room, isReconnecting: true }))
+      .on(RoomEvent.SignalReconnecting, () => show({ at: "in", room, isReconnecting: true }))
+      .on(RoomEvent.Reconnected, () => show({ at: "in", room, isReconnecting: false }))
+      .on(RoomEvent.Disconnected, (reason?: DisconnectReason) => show({ at: "out", out: outBy(reason) }))
+      .on(RoomEvent.MediaDevicesError, (error: Error) => onTrouble(troubleOf(error)));
+    room.connect(wsUrl, token).then(
+      () => {
+        show({ at: "in", room, isReconnecting: false });
+        void publish(room, entry);
+      },
+      (error: unknown) => show({ at: "out", out: outByError(error) }),
+    );
+    return () => {
+      isCurrent = false;
+      void room.disconnect();
+    };
+    // A meeting is joined once: later choices are made in the room.
+  }, [token, wsUrl]);
+  return connection;
+}
+
+function newRoom({ microphone, camera }: Entry): Room {
+  return new Room({
+    // Pictures are fetched in the size in which they are shown, and sent only while somebody looks.
+    adaptiveStream: true,
+    dynacast: true,
+    publishDefaults: { simulcast: true, videoCodec: "vp8", dtx: true, red: true },
+    audioCaptureDefaults: {
+      echoCancellation: true,
+      noiseSuppression: true,
+      autoGainControl: true,
+      ...(microphone.deviceId === "" ? {} : { deviceId: microphone.deviceId }),
+    },
+    videoCaptureDefaults: camera.deviceId === "" ? {} : { deviceId: camera.deviceId },
+  });
+}
+
+/** Opens what was on in the green room. What fails is told by the room's event. */
+async function publish(room: Room, { microphone, camera, blur }: Entry): Promise<void> {
+  const own = room.localParticipant;
+  if (own.permissions?.canPublish === false) return;
+  if (microphone.isOn) await own.setMicrophoneEnabled(true).catch(() => undefined);
+  if (!camera.isOn) return;
+  const publication = await own.setCameraEnabled(true).catch(() => undefined);
+  if (!blur) return;
+  const constraints = { backgroundBlur: true } as MediaTrackConstraints;
+  await publication?.track?.mediaStreamTrack.applyConstraints(constraints).catch(() => undefined);
+}
+
+function troubleOf(error: Error): MediaTrouble {
+  switch (MediaDeviceFailure.getFailure(error)) {
+    case MediaDeviceFailure.PermissionDenied:
+      return "denied";
+    case MediaDeviceFailure.NotFound:
+      return "missing";
+    default:
+      return "busy";
+  }
+}
