@@ -13,6 +13,8 @@ export default defineConfig({
   build: {
     // Our policy of contents allows no data: in scripts and styles.
     assetsInlineLimit: 0,
+    // Those that know light-dark(): what it is put in place of for others is settled at the root, not where it is used.
+    cssTarget: ["chrome123", "firefox120", "safari17.5"],
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
   },

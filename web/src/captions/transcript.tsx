@@ -4,7 +4,7 @@ import { useMemo, useState } from "react";
 import { useFollowing } from "../pages/room/scroll.js";
 import { duration, timecode } from "../text/format.js";
 import { room as texts } from "../text/room.js";
-import { useLanguage, useText } from "../text/index.js";
+import { fill, useLanguage, useText } from "../text/index.js";
 import { Button } from "../ui/button.js";
 import { Empty } from "../ui/empty.js";
 import { speakerColour } from "../ui/speaker.js";
@@ -82,7 +82,7 @@ function Missing({ gap }: { gap: Gap }) {
   const long = duration(language, Math.max(1000, gap.endMs - gap.startMs));
   return (
     <p className={styles.gap}>
-      <time>{timecode(gap.startMs)}</time> {text.gap(gap.name, long)} {text[gap.missing]}
+      <time>{timecode(gap.startMs)}</time> {fill(text.gap, { name: gap.name, long })} {text[gap.missing]}
     </p>
   );
 }

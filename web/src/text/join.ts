@@ -175,10 +175,10 @@ export const join = {
     "zh-Hant": "攝影機無法使用。請換一個，或不使用攝影機加入。",
   },
   waitSeconds: {
-    en: (seconds: number) => `Too many wrong PINs. You can try again in ${seconds} s.`,
-    ru: (seconds: number) => `Слишком много неверных PIN-кодов. Повторите через ${seconds} с.`,
-    "zh-Hans": (seconds: number) => `PIN 码错误次数过多。请在 ${seconds} 秒后重试。`,
-    "zh-Hant": (seconds: number) => `PIN 碼錯誤次數過多。請在 ${seconds} 秒後重試。`,
+    en: "Too many wrong PINs. You can try again in {seconds} s.",
+    ru: "Слишком много неверных PIN-кодов. Повторите через {seconds} с.",
+    "zh-Hans": "PIN 码错误次数过多。请在 {seconds} 秒后重试。",
+    "zh-Hant": "PIN 碼錯誤次數過多。請在 {seconds} 秒後重試。",
   },
   waitingTitle: {
     en: "The host knows that you are here",

@@ -5,7 +5,7 @@ import type { Schemas } from "../../api/client.js";
 import { useSession } from "../../session/session.js";
 import { useErrorText } from "../../text/error.js";
 import { join as texts } from "../../text/join.js";
-import { useText } from "../../text/index.js";
+import { fill, useText } from "../../text/index.js";
 import { Button } from "../../ui/button.js";
 import { Check, Field } from "../../ui/field.js";
 import { Notice } from "../../ui/notice.js";
@@ -95,7 +95,7 @@ export function GreenRoom({ room, problem, isAsking, onAsk }: Props) {
             isCaptioned={entry.captions}
             onChange={(captions) => change({ captions })}
           />
-          {wait > 0 && <Notice tone="warning">{text.waitSeconds(wait)}</Notice>}
+          {wait > 0 && <Notice tone="warning">{fill(text.waitSeconds, { seconds: String(wait) })}</Notice>}
           {wait === 0 && problem?.field === null && problem.retryAfter === null && (
             <Notice tone="error">{errorText(problem.error)}</Notice>
           )}

@@ -2,7 +2,7 @@
 import { useState } from "react";
 
 import { room as texts } from "../../text/room.js";
-import { useText } from "../../text/index.js";
+import { fill, useText } from "../../text/index.js";
 import { Button } from "../../ui/button.js";
 import { Actions, Dialog } from "../../ui/dialog.js";
 import { Glyph, type GlyphName } from "../../ui/glyph.js";
@@ -17,7 +17,6 @@ import type { Tab } from "./panel.js";
 import { Popover } from "./popover.js";
 import { EMOJI } from "./reactions.js";
 import type { View } from "./stage.js";
-import { useLeave } from "./use-leave.js";
 
 interface Props {
   deeds: Record<Deed, () => void>;
@@ -38,6 +37,7 @@ interface Props {
   onReact: (emoji: string) => void;
   isHost: boolean;
   roomId: string;
+  onLeave: () => void;
   guard: Guard;
 }
 
@@ -51,11 +51,11 @@ export function Controls({
   onReact,
   isHost,
   roomId,
+  onLeave,
   guard,
 }: Props) {
   const text = useText(texts);
   const [dialog, setDialog] = useState<"captions" | "devices" | "leave" | null>(null);
-  const leave = useLeave();
   const canShare = canPublish && typeof navigator.mediaDevices?.getDisplayMedia === "function";
   return (
     <footer className={styles.controls} aria-label={text.controls}>
@@ -124,7 +124,7 @@ export function Controls({
         label={text.chat}
         isOn={state.tab === "chat"}
         count={unread}
-        countLabel={text.unread(unread)}
+        countLabel={fill(text.unread, { count: String(unread) })}
         onPress={deeds.chat}
       />
       <PeopleControl
@@ -168,7 +168,11 @@ export function Controls({
           </MoreItem>
         </ul>
       </Popover>
-      <button type="button" className={styles.leave} onClick={() => (isHost ? setDialog("leave") : leave())}>
+      <button
+        type="button"
+        className={styles.leave}
+        onClick={() => (isHost ? setDialog("leave") : onLeave())}
+      >
         <Glyph name="leave" />
         <span>{text.leave}</span>
       </button>
@@ -181,7 +185,7 @@ export function Controls({
             <Button look="danger" onClick={() => guard(moderate(roomId, "end"))}>
               {text.endForAll}
             </Button>
-            <Button look="primary" onClick={leave}>
+            <Button look="primary" onClick={onLeave}>
               {text.justLeave}
             </Button>
           </Actions>
@@ -237,7 +241,7 @@ function PeopleControl({
       label={label}
       isOn={isOn}
       count={waiting}
-      countLabel={text.peopleWait(waiting)}
+      countLabel={fill(text.peopleWait, { count: String(waiting) })}
       onPress={onPress}
     />
   );

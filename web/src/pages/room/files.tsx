@@ -5,7 +5,7 @@ import type { Schemas } from "../../api/client.js";
 import { useErrorText } from "../../text/error.js";
 import { size } from "../../text/format.js";
 import { room as texts } from "../../text/room.js";
-import { useLanguage, useText } from "../../text/index.js";
+import { fill, useLanguage, useText } from "../../text/index.js";
 import { Button, IconButton } from "../../ui/button.js";
 import { Empty } from "../../ui/empty.js";
 import { deleteFile } from "./deeds.js";
@@ -102,7 +102,7 @@ function SendingFile({
     <div className={styles.sending} role={error === null ? undefined : "alert"}>
       <span>{name}</span>
       {error === null ? (
-        <progress value={share} aria-label={text.sendingFile(name)} />
+        <progress value={share} aria-label={fill(text.sendingFile, { name })} />
       ) : (
         <p>{errorText(error)}</p>
       )}

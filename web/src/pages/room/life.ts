@@ -15,6 +15,8 @@ export interface Life {
   /** The latest first. */
   readonly files: readonly SharedFile[];
   readonly isLocked: boolean;
+  /** Whether we know what was written before we came. */
+  readonly isListed: boolean;
 }
 
 export interface Unsent {
@@ -48,7 +50,7 @@ export type LifeEvent =
   | { readonly kind: "discard"; readonly key: string };
 
 export function newLife(isLocked: boolean): Life {
-  return { messages: [], unsent: [], hands: [], files: [], isLocked };
+  return { messages: [], unsent: [], hands: [], files: [], isLocked, isListed: false };
 }
 
 export function nextLife(life: Life, event: LifeEvent): Life {
@@ -80,7 +82,7 @@ export function nextLife(life: Life, event: LifeEvent): Life {
     case "room.unlocked":
       return { ...life, isLocked: event.kind === "room.locked" };
     case "messages":
-      return { ...life, messages: withMessages(life.messages, event.items) };
+      return { ...life, isListed: true, messages: withMessages(life.messages, event.items) };
     case "hands":
       return { ...life, hands: [...event.items].sort(byAge) };
     case "files":

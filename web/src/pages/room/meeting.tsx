@@ -15,7 +15,7 @@ import * as captionSettings from "../../captions/settings.js";
 import { usePreference } from "../../preference.js";
 import { useErrorText } from "../../text/error.js";
 import { room as texts } from "../../text/room.js";
-import { useText } from "../../text/index.js";
+import { fill, useText } from "../../text/index.js";
 import { Button } from "../../ui/button.js";
 import { toast } from "../../ui/toast.js";
 import { isHeld } from "../join/ask.js";
@@ -23,6 +23,7 @@ import { Controls } from "./controls.js";
 import { lowerHand, raiseHand } from "./deeds.js";
 import { type Told, useFeed } from "./feed.js";
 import { type Deed, deedOf, isTypedInto } from "./keys.js";
+import type { Life } from "./life.js";
 import styles from "./meeting.module.css";
 import { Panel, type Tab } from "./panel.js";
 import { useFlyingReactions } from "./reactions.js";
@@ -37,6 +38,7 @@ interface Props {
   room: Schemas["RoomView"];
   /** What LiveKit calls us. */
   identity: string;
+  onLeave: () => void;
   onLecture: (id: string) => void;
   onHostPassed: () => void;
 }
@@ -50,7 +52,7 @@ export function Meeting(props: Props) {
   );
 }
 
-function InRoom({ livekit, isReconnecting, room, identity, onLecture, onHostPassed }: Props) {
+function InRoom({ livekit, isReconnecting, room, identity, onLeave, onLecture, onHostPassed }: Props) {
   const text = useText(texts);
   const told = useTold(onHostPassed);
   const feed = useFeed(room, told);
@@ -92,7 +94,7 @@ function InRoom({ livekit, isReconnecting, room, identity, onLecture, onHostPass
   useKeys(deeds);
 
   const overlay = captionsShown === "on" && <CaptionOverlay shown={captions} />;
-  const unread = useUnread(feed.life.messages.length, tab === "chat");
+  const unread = useUnread(feed.life, tab === "chat");
   return (
     <div className={styles.meeting} data-panel={tab !== null}>
       <header className={styles.header}>
@@ -142,10 +144,11 @@ function InRoom({ livekit, isReconnecting, room, identity, onLecture, onHostPass
         onReact={reactions.send}
         isHost={isHeld(room)}
         roomId={room.id}
+        onLeave={onLeave}
         guard={guard}
       />
       <p className="unseen" role="status">
-        {lobby.length > 0 ? text.peopleWait(lobby.length) : ""}
+        {lobby.length > 0 ? fill(text.peopleWait, { count: String(lobby.length) }) : ""}
       </p>
       {isHelping && <Shortcuts onClose={() => setHelping(false)} />}
     </div>
@@ -198,12 +201,12 @@ function useKeys(deeds: Record<Deed, () => void>): void {
 }
 
 /** How many messages came since the chat was last open. */
-function useUnread(messages: number, isOpen: boolean): number {
+function useUnread({ messages: { length: messages }, isListed }: Life, isOpen: boolean): number {
   const [read, setRead] = useState<number | null>(null);
   useEffect(() => {
     // What was written before we came is not new to us: the first list counts as read.
-    if (isOpen || (read === null && messages > 0)) setRead(messages);
-  }, [isOpen, messages, read]);
+    if (isOpen || (read === null && isListed)) setRead(messages);
+  }, [isOpen, messages, read, isListed]);
   return isOpen ? 0 : Math.max(0, messages - (read ?? messages));
 }
 

@@ -5,7 +5,7 @@ import { useState } from "react";
 
 import type { Schemas } from "../../api/client.js";
 import { room as texts } from "../../text/room.js";
-import { useText } from "../../text/index.js";
+import { fill, useText } from "../../text/index.js";
 import { Avatar } from "../../ui/avatar.js";
 import { Button } from "../../ui/button.js";
 import { Actions, Dialog } from "../../ui/dialog.js";
@@ -34,7 +34,7 @@ export function People({ room, life, lobby, guard }: Props) {
       {isHost && <Lobby roomId={room.id} waiting={lobby} guard={guard} />}
       {life.hands.length > 0 && <Hands roomId={room.id} hands={life.hands} isHost={isHost} guard={guard} />}
       <section>
-        <h3>{text.inTheRoom(people.length)}</h3>
+        <h3>{fill(text.inTheRoom, { count: String(people.length) })}</h3>
         <ul className={styles.list}>
           {people.map((person) => (
             <Person key={person.identity} person={person} roomId={room.id} isHost={isHost} guard={guard} />
@@ -52,7 +52,7 @@ function Lobby({ roomId, waiting, guard }: { roomId: string; waiting: Props["lob
   return (
     <section className={styles.lobby}>
       <div className={styles.heading}>
-        <h3>{text.waitingAtTheDoor(waiting.length)}</h3>
+        <h3>{fill(text.waitingAtTheDoor, { count: String(waiting.length) })}</h3>
         {waiting.length > 1 && <Button onClick={() => guard(admitAll(roomId))}>{text.admitAll}</Button>}
       </div>
       <ul className={styles.list}>
@@ -140,7 +140,7 @@ function Person({
     <li className={styles.person}>
       <Avatar name={name} identity={person.identity} />
       <span className={styles.name}>
-        {person.isLocal ? text.you(name) : name}
+        {person.isLocal ? fill(text.you, { name }) : name}
         {isHostOf(person) && <small>{text.host}</small>}
       </span>
       {!person.isMicrophoneEnabled && (
@@ -149,7 +149,7 @@ function Person({
         </span>
       )}
       {isHost && !person.isLocal && (
-        <Menu icon="more" label={text.aboutPerson(name)}>
+        <Menu icon="more" label={fill(text.aboutPerson, { name })}>
           {person.isMicrophoneEnabled && <MenuButton onClick={act("mute")}>{text.mutePerson}</MenuButton>}
           {isSharing && <MenuButton onClick={act("stop-screen")}>{text.stopTheirScreen}</MenuButton>}
           <MenuButton onClick={act("kick")}>{text.remove}</MenuButton>

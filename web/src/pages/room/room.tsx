@@ -78,10 +78,11 @@ function Stay({ code, entry, room: first, admission }: Admitted & { code: string
     queryFn: () => roomOf(code),
     initialData: first,
   });
-  const isOut = connection.at === "out";
+  const out = connection.at === "out" ? connection.out : null;
   useEffect(() => {
-    if (isOut) forgetEntry(code);
-  }, [isOut, code]);
+    // Who reloads the page has "left" for a moment, and comes back at once; who lost the connection may as well.
+    if (out !== null && out !== "left" && out !== "lost") forgetEntry(code);
+  }, [out, code]);
   const again = () => {
     queries.removeQueries({ queryKey: ["admission", code] });
     queries.removeQueries({ queryKey: ["invitation", code] });
@@ -101,6 +102,10 @@ function Stay({ code, entry, room: first, admission }: Admitted & { code: string
           isReconnecting={connection.isReconnecting}
           room={room}
           identity={admission.identity}
+          onLeave={() => {
+            forgetEntry(code);
+            void connection.room.disconnect();
+          }}
           onLecture={setLectureId}
           onHostPassed={() => void refetch()}
         />

@@ -4,7 +4,7 @@ import { useEffect, useState, useSyncExternalStore } from "react";
 
 import type { Shown } from "../../captions/feed.js";
 import { room as texts } from "../../text/room.js";
-import { useText } from "../../text/index.js";
+import { fill, useText } from "../../text/index.js";
 import { Icon } from "../../ui/icon.js";
 import type { Feed } from "./feed.js";
 import styles from "./status.module.css";
@@ -51,7 +51,8 @@ function useCaptionTrouble({ captions }: Shown, isCaptioned: boolean): string | 
   const isLate = useLate(GRACE_MS);
   if (captions.isOff || !isCaptioned) return text.captionsOffHere;
   const [first] = captions.troubles.values();
-  if (first !== undefined) return text[`captions_${first}`](names.join(", "));
+  if (first !== undefined)
+    return fill(text[`captions_${first}`], { names: names.join(", ") || text.somebody });
   if (isLate && captions.meeting?.live !== true) return text.nobodyWrites;
   return null;
 }

@@ -11,7 +11,7 @@ import {
 import { ConnectionQuality, Track } from "livekit-client";
 
 import { room as texts } from "../../text/room.js";
-import { useText } from "../../text/index.js";
+import { fill, useText } from "../../text/index.js";
 import { Glyph } from "../../ui/glyph.js";
 import { initials, speakerColour } from "../../ui/speaker.js";
 import type { Flying } from "./reactions.js";
@@ -32,7 +32,11 @@ export function Tile({ track, isHandUp, reactions, isPinned, onPin }: Props) {
   const isSpeaking = useIsSpeaking(participant);
   const isScreen = source === Track.Source.ScreenShare;
   const name = given || participant.identity;
-  const label = isScreen ? text.screenOf(name) : participant.isLocal ? text.you(name) : name;
+  const label = isScreen
+    ? fill(text.screenOf, { name })
+    : participant.isLocal
+      ? fill(text.you, { name })
+      : name;
   return (
     <figure
       className={styles.tile}
@@ -55,8 +59,8 @@ export function Tile({ track, isHandUp, reactions, isPinned, onPin }: Props) {
         type="button"
         className={styles.pin}
         aria-pressed={isPinned}
-        aria-label={text.pinOf(label)}
-        title={text.pinOf(label)}
+        aria-label={fill(text.pinOf, { name: label })}
+        title={fill(text.pinOf, { name: label })}
         onClick={onPin}
       >
         <Glyph name="pin" />
