@@ -61,10 +61,10 @@ export function Transcript({ shown }: { shown: Shown }) {
 function Speech({ entry }: { entry: Entry & { kind: "speech" } }) {
   return (
     <article className={styles.speech}>
-      <h3 style={{ color: speakerColour(entry.identity) }}>
+      <h2 style={{ color: speakerColour(entry.identity) }}>
         {entry.name}
         {entry.startMs !== null && <time>{timecode(entry.startMs)}</time>}
-      </h3>
+      </h2>
       <p>
         {entry.pieces.map(({ id, text, isFinal, language }) => (
           <span key={id} lang={language ?? undefined} data-final={isFinal}>

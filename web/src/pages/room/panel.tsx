@@ -1,5 +1,5 @@
 // Beside the pictures: what was said, the chat, who is here, and files. On a phone it is in front of them.
-import { useEffect, useRef } from "react";
+import { type KeyboardEvent, useEffect, useRef } from "react";
 
 import type { Schemas } from "../../api/client.js";
 import type { Shown } from "../../captions/feed.js";
@@ -41,7 +41,7 @@ export function Panel({ tab, onTab, room, identity, feed, lobby, captions, guard
       ref={panel}
       className={styles.panel}
       aria-label={text.panel}
-      onKeyDown={(event) => event.key === "Escape" && onTab(null)}
+      onKeyDown={(event) => event.key === "Escape" && !isForInner(event) && onTab(null)}
     >
       <div className={styles.top}>
         <Tabs tab={tab} onTab={onTab} />
@@ -72,6 +72,12 @@ export function Panel({ tab, onTab, room, identity, feed, lobby, captions, guard
       </div>
     </aside>
   );
+}
+
+/** Whether Escape closes something in the panel: a menu that is open, a dialog. */
+function isForInner({ target, currentTarget }: KeyboardEvent): boolean {
+  const isInDialog = target instanceof Element && target.closest("dialog") !== null;
+  return isInDialog || currentTarget.querySelector('[aria-expanded="true"]') !== null;
 }
 
 /** Arrows go from one to the next, as everywhere. */

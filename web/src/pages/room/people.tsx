@@ -34,7 +34,7 @@ export function People({ room, life, lobby, guard }: Props) {
       {isHost && <Lobby roomId={room.id} waiting={lobby} guard={guard} />}
       {life.hands.length > 0 && <Hands roomId={room.id} hands={life.hands} isHost={isHost} guard={guard} />}
       <section>
-        <h3>{fill(text.inTheRoom, { count: String(people.length) })}</h3>
+        <h2>{fill(text.inTheRoom, { count: String(people.length) })}</h2>
         <ul className={styles.list}>
           {people.map((person) => (
             <Person key={person.identity} person={person} roomId={room.id} isHost={isHost} guard={guard} />
@@ -52,7 +52,7 @@ function Lobby({ roomId, waiting, guard }: { roomId: string; waiting: Props["lob
   return (
     <section className={styles.lobby}>
       <div className={styles.heading}>
-        <h3>{fill(text.waitingAtTheDoor, { count: String(waiting.length) })}</h3>
+        <h2>{fill(text.waitingAtTheDoor, { count: String(waiting.length) })}</h2>
         {waiting.length > 1 && <Button onClick={() => guard(admitAll(roomId))}>{text.admitAll}</Button>}
       </div>
       <ul className={styles.list}>
@@ -97,7 +97,7 @@ function Hands({
   const text = useText(texts);
   return (
     <section>
-      <h3>{text.hands}</h3>
+      <h2>{text.hands}</h2>
       <ol className={styles.list}>
         {hands.map(({ identity, name }) => (
           <li key={identity} className={styles.person}>
@@ -188,7 +188,7 @@ function HostTools({
   };
   return (
     <section>
-      <h3>{text.hostTools}</h3>
+      <h2>{text.hostTools}</h2>
       <div className={styles.tools}>
         <Button onClick={() => guard(moderate(room.id, "mute-all"))}>{text.muteAll}</Button>
         <Button icon="lock" onClick={() => guard(moderate(room.id, isLocked ? "unlock" : "lock"))}>
