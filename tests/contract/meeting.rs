@@ -13,12 +13,7 @@ fn meeting_is_held_in_browsers() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = Server::start(folder.path());
     let port = free_port().to_string();
-    let lectern = Lectern::start(
-        &["up"],
-        &server,
-        &folder.path().join("data"),
-        &[("PORT", &port)],
-    );
+    let lectern = Lectern::start(&["up"], &server, &folder.path().join("data"), &[("PORT", &port)]);
     lectern.wait_for_log("registered");
     let mut command = Command::new("node");
     command
