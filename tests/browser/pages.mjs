@@ -179,6 +179,11 @@ async function reads({ page, look }) {
   const words = page.getByLabel(/^Words at /).first();
   await words.fill(`${await words.inputValue()} Indeed.`);
   await look("lecture-correction");
+  // Somebody else is quicker; who was told what they wrote may write over it.
+  await corrects(page, "Another's words.");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByText("Somebody else corrected this meanwhile").waitFor();
+  await page.getByText("Another's words.").waitFor();
   await page.getByRole("button", { name: "Save" }).click();
   await page.getByText(/Indeed\./).first().waitFor();
   await page.getByText("The transcript was corrected since").or(page.getByText("are being made")).first().waitFor();
@@ -189,6 +194,14 @@ async function reads({ page, look }) {
   await page.getByRole("dialog").getByRole("button", { name: "Summarise" }).click();
   await page.getByRole("dialog").waitFor({ state: "detached" });
   done("lecture");
+}
+
+/** The first piece of speech, by a call beside the page. */
+async function corrects(page, text) {
+  const path = `${base}/api/lectures/${given.lecture}/segments`;
+  const { items } = await (await page.request.get(`${path}?limit=1`)).json();
+  const answer = await page.request.patch(`${path}/${items[0].id}`, { data: { text } });
+  assert.equal(answer.status(), 200);
 }
 
 /** Another language and other looks stay chosen. */

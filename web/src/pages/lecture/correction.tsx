@@ -22,20 +22,28 @@ export function Correction({ id, segments, onClose }: Props) {
   const common = useText(shell);
   const errorText = useErrorText();
   const correct = useCorrection(id);
+  // As they were read: what comes in meanwhile must not pass for that.
+  const [read, setRead] = useState<Segment[]>(segments);
   const [written, setWritten] = useState<Partial<Record<string, string>>>({});
   const [failed, setFailed] = useState<{ id: string; error: unknown } | null>(null);
+  const newest = (id: string) => segments.find((segment) => segment.id === id);
   const save = async () => {
-    for (const segment of segments) {
+    let known = read;
+    for (const segment of read) {
       const now = written[segment.id]?.trim() ?? segment.text;
       if (now === segment.text) continue;
+      // Whoever was told of another's words has read them.
+      const before = failed?.id === segment.id ? (newest(segment.id) ?? segment) : segment;
       try {
-        await correct.mutateAsync({ segment, text: now });
+        const saved = await correct.mutateAsync({ segment: before, text: now });
+        known = known.map((one) => (one.id === saved.id ? saved : one));
       } catch (error) {
+        setRead(known);
         setFailed({ id: segment.id, error });
         return;
       }
     }
-    if (Object.keys(written).length > 0) toast(text.saved);
+    if (known !== read) toast(text.saved);
     onClose();
   };
   return (
@@ -46,11 +54,11 @@ export function Correction({ id, segments, onClose }: Props) {
         void save();
       }}
     >
-      {segments.map((segment, index) => (
+      {read.map((segment, index) => (
         <TextArea
           key={segment.id}
           label={fill(text.words, { time: timecode(segment.startMs) })}
-          hint={failed?.id === segment.id && written[segment.id] !== segment.text ? segment.text : undefined}
+          hint={failed?.id === segment.id && newest(segment.id)?.text}
           error={failed?.id === segment.id ? errorText(failed.error) : null}
           value={written[segment.id] ?? segment.text}
           onChange={(event) => setWritten({ ...written, [segment.id]: event.target.value })}
