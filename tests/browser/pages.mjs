@@ -1,12 +1,13 @@
 // Goes through the pages as people would, in a real Chromium, and says what is wrong with them.
 //
 //   CHROMIUM=/usr/bin/chromium BASE=http://127.0.0.1:8090 node pages.mjs '{"email": …, "password": …, "setup": …,
-//       "lecture": …, "title": …, "said": …}' [FOLDER]
+//       "room": …, "lecture": …, "title": …, "said": …}' [FOLDER]
 //
-// BASE is a service with an account that holds a stored lecture of this id and title, in which `said` was said, and
-// without an administrator: `setup` is the link that it printed for that. Everything is looked at by axe, in light and dark; a script that fails, or that our policy of
-// contents stops, is a failure. With FOLDER it keeps pictures of each page in three sizes. A line of JSON for each step
-// that is done; the exit code is 1 if any fails.
+// BASE is a service with an account that holds a room of this title, which is over, and a stored lecture of it with this
+// id and title, in which `said` was said. It is without an administrator: `setup` is the link that it printed for that.
+// Everything is looked at by axe, in light and dark; a script that fails, or that our policy of contents stops, is a
+// failure. With FOLDER it keeps pictures of each page in three sizes. A line of JSON for each step that is done; the exit
+// code is 1 if any fails.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -139,6 +140,13 @@ async function host() {
   await page.getByRole("dialog", { name: "Delete this room?" }).getByRole("button", { name: "Delete" }).click();
   await page.getByRole("heading", { name: "Analysis" }).waitFor({ state: "detached" });
   done("rooms");
+
+  const over = page.getByRole("listitem").filter({ has: page.getByRole("heading", { name: given.room }) });
+  await over.getByRole("button", { name: "Open again" }).click();
+  await page.waitForURL("**/join/*");
+  await page.goto(base);
+  await over.first().getByText("Live").waitFor();
+  done("reopened");
 
   await reads(person);
   await chooses(person);

@@ -29,6 +29,7 @@ async fn pages_can_be_used_by_everybody() {
         "email": "ada@example.org",
         "password": "correct horse battery",
         "setup": link.trim(),
+        "room": ROOM,
         "lecture": lecture["id"],
         "title": lecture["title"],
         "said": long_word(&host, &lecture).await,
@@ -70,7 +71,7 @@ async fn units_of_the_pages_do_what_they_should() {
 /// Two people spoke in a room of the host's, and its end has been reached.
 async fn held_lecture(server: &Server, nobody: &Person, host: &Person) -> Value {
     let room = host
-        .ok(Method::POST, "/api/rooms", json!({ "title": "Clocks" }))
+        .ok(Method::POST, "/api/rooms", json!({ "title": ROOM }))
         .await;
     let path = format!("/api/rooms/{}", text(&room["id"]));
     host.ok(Method::POST, &format!("{path}/start"), Value::Null).await;
@@ -117,3 +118,5 @@ fn assert_done(output: &Output) {
     let problems = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}{problems}");
 }
+
+const ROOM: &str = "Clocks";

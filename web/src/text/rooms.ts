@@ -34,8 +34,8 @@ export const rooms = {
   SCHEDULED: { en: "Not begun", ru: "Не начата", "zh-Hans": "未开始", "zh-Hant": "未開始" },
   ENDED: { en: "Over", ru: "Завершена", "zh-Hans": "已结束", "zh-Hant": "已結束" },
   enter: { en: "Enter", ru: "Войти", "zh-Hans": "进入", "zh-Hant": "進入" },
-  start: { en: "Open", ru: "Открыть", "zh-Hans": "开启", "zh-Hant": "開啟" },
-  copyLink: { en: "Copy link", ru: "Копировать ссылку", "zh-Hans": "复制链接", "zh-Hant": "複製連結" },
+  reopen: { en: "Open again", ru: "Открыть снова", "zh-Hans": "重新开启", "zh-Hant": "重新開啟" },
+  copyLink: { en: "Copy link", ru: "Ссылка", "zh-Hans": "复制链接", "zh-Hant": "複製連結" },
   copied: {
     en: "Invitation link copied",
     ru: "Ссылка-приглашение скопирована",

@@ -4,10 +4,9 @@ import { dateAndTime } from "../../text/format.js";
 import { useLanguage, useText } from "../../text/index.js";
 import { rooms } from "../../text/rooms.js";
 import { Badge } from "../../ui/badge.js";
-import { ButtonLink } from "../../ui/button.js";
 import { Icon } from "../../ui/icon.js";
 import { CopyLink } from "./copy-link.js";
-import { joinPath } from "./link.js";
+import { Enter } from "./enter.js";
 import styles from "./room-card.module.css";
 import { RemoveDialog } from "./remove-dialog.js";
 import { RoomDialog } from "./room-dialog.js";
@@ -40,9 +39,7 @@ export function RoomCard({ room }: { room: Room }) {
         )}
       </ul>
       <div className={styles["actions"]}>
-        <ButtonLink to={joinPath(code)} look={room.status === "LIVE" ? "primary" : "plain"}>
-          {text.enter}
-        </ButtonLink>
+        <Enter room={room} />
         <CopyLink code={code} />
       </div>
       {asked === "change" && <RoomDialog room={room} onClose={() => setAsked(null)} />}
