@@ -359,8 +359,7 @@ async function newPerson() {
 async function look(page, name, { looksOnly = false } = {}) {
   for (const theme of ["light", "dark"]) {
     await page.emulateMedia({ colorScheme: theme });
-    // Until it is drawn so.
-    await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
+    await page.evaluate(drawn);
     if (!looksOnly) await examine(page, `${name}, ${theme}`);
     if (pictures) await picture(page, theme === "light" ? name : `${name}-dark`, theme === "light");
   }
@@ -370,6 +369,13 @@ async function look(page, name, { looksOnly = false } = {}) {
   const [whole, seen] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
   assert.ok(whole <= seen, `${name} is ${whole} pixels wide on a screen of ${seen}`);
   await page.setViewportSize({ width, height });
+}
+
+/** In the page: until it looks as it is to look, colours that change among it. */
+async function drawn() {
+  await new Promise((next) => requestAnimationFrame(() => requestAnimationFrame(next)));
+  const changes = document.getAnimations().filter((animation) => animation instanceof CSSTransition);
+  await Promise.allSettled(changes.map((change) => change.finished));
 }
 
 async function examine(page, where) {
