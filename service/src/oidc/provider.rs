@@ -437,3 +437,30 @@ const ANSWER_BYTES_MAX: usize = 1_000_000;
 const KNOWN_FOR: Duration = Duration::from_secs(3600);
 /// The same where it signs by a key that is not known: whoever forges tokens can't make us ask more often.
 const KEYS_KNOWN_FOR: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_has_codes_of_the_standard_and_nothing_else_that_others_write() {
+        assert_eq!(plain("invalid_grant"), "invalid_grant");
+        for text in ["ada@example.org", "Ada said no", "a\nb", &"x".repeat(41)] {
+            assert_eq!(plain(text), "another error");
+        }
+    }
+
+    #[test]
+    fn only_an_unknown_key_is_worth_asking_again() {
+        let of = |error| Unverified::of(&ClaimsVerificationError::SignatureVerification(error));
+        assert_eq!(
+            of(SignatureVerificationError::NoMatchingKey),
+            Unverified::KeyUnknown
+        );
+        let forged = SignatureVerificationError::CryptoError("ada@example.org".to_owned());
+        assert_eq!(
+            of(forged),
+            Unverified::Not("its ID token's signature is not good")
+        );
+    }
+}

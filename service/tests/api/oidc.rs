@@ -26,7 +26,7 @@ async fn audited(world: &World) -> Vec<(String, Value)> {
     let entries = entries
         .into_iter()
         .map(|entry| (text(&entry["action"]), entry["target"].clone()));
-    // The last two are about who asks.
+    // The latest is about who asks.
     entries.skip(1).collect()
 }
 
