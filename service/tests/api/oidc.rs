@@ -131,6 +131,7 @@ async fn only_the_browser_that_began_comes_back_once_and_in_time() {
 
 #[tokio::test]
 async fn word_of_another_login_client_or_key_is_not_believed() {
+    let log = logged();
     let provider = Provider::new().await;
     provider.knows("ada", "ada@example.org").await;
     let world = World::with(|settings| settings.oidc = Some(provider.settings())).await;
@@ -168,6 +169,15 @@ async fn word_of_another_login_client_or_key_is_not_believed() {
         "it was asked just now"
     );
     world.pass(Duration::from_secs(60));
+    let said = log();
+    for why in [
+        "its ID token is of another login",
+        "it refuses the code: invalid_grant",
+        "its ID token's signature is not good",
+        "its ID token is signed by a key that is none of its own",
+    ] {
+        assert!(said.contains(why), "{why} is not in the log: {said}");
+    }
     assert_eq!(Browser::new().log_in(&world, "ada").await, "/");
     world.end().await;
 }
