@@ -14,6 +14,7 @@ import { chromium } from "playwright-core";
 /** Builds and machines are shared: what comes, comes by then. */
 const PATIENCE_MS = 60_000;
 const PIN = "4711";
+const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 const SIZES = { phone: [360, 740], tablet: [820, 1180], desktop: [1440, 900] };
 
 const base = setting("LECTERN_URL");
@@ -57,6 +58,18 @@ async function hold() {
   await host.getByRole("button", { name: "Join", exact: true }).click();
   await inRoom(host);
 
+  at("a browser without WebRTC");
+  const old = await newTab(host.context(), "/");
+  await old.addInitScript(() => {
+    delete window.RTCPeerConnection;
+    delete window.webkitRTCPeerConnection;
+  });
+  await old.goto(`${base}/join/${room.code}`);
+  await old.getByRole("button", { name: "Join", exact: true }).click();
+  await old.getByText("This browser can't hold meetings").waitFor();
+  await accessible(old, "a browser without WebRTC");
+  await old.close();
+
   at("the green room");
   const jane = await open(withJane, `/join/${room.code}`);
   await jane.getByLabel("Your name").fill("Jane Austen");
@@ -86,6 +99,7 @@ async function hold() {
   await host.getByRole("button", { name: "Admit Ben" }).click();
   await inRoom(ben);
   for (const tab of [host, jane, ben]) await tab.getByRole("figure", { name: /^Jane Austen/ }).waitFor();
+  await seen(ben, "Jane Austen");
 
   at("Jane's words");
   await jane.getByRole("button", { name: /^Unmute/ }).click();
@@ -115,7 +129,7 @@ async function hold() {
 
   at("the chat");
   await jane.getByRole("button", { name: "Chat" }).click();
-  await jane.getByLabel("Message").fill("Which <b>chapter</b>?");
+  await jane.getByRole("textbox", { name: "Message" }).fill("Which <b>chapter</b>?");
   await jane.getByRole("button", { name: "Send" }).click();
   await jane.getByRole("log").getByText("Which <b>chapter</b>?").waitFor();
   await host.getByRole("button", { name: /^Chat, unread: 1/ }).click();
@@ -125,6 +139,17 @@ async function hold() {
   await jane.getByRole("button", { name: "👍 1" }).waitFor();
   await picturesOf(jane, "chat");
   await accessible(jane, "the chat");
+
+  at("a broken connection");
+  await jane.context().setOffline(true);
+  await jane.getByText("You are offline").waitFor();
+  await jane.getByRole("textbox", { name: "Message" }).fill("Volume the first");
+  await jane.keyboard.press("Enter");
+  await jane.getByText("Not sent.").waitFor();
+  await jane.context().setOffline(false);
+  await jane.getByText("You are offline").waitFor({ state: "detached" });
+  await jane.getByRole("button", { name: "Send again" }).click();
+  await host.getByRole("log").getByText("Volume the first").waitFor();
 
   at("a file");
   await jane.getByRole("tab", { name: "Files" }).click();
@@ -175,6 +200,10 @@ async function hold() {
   }
   await picturesOf(jane, "after");
   await accessible(jane, "the page after the end");
+
+  at("the lecture");
+  await jane.getByRole("link", { name: "Read the lecture" }).click();
+  await jane.getByText("Jane Austen").first().waitFor();
 }
 
 /** An account and a room of its own, by the API; the browser keeps the cookie. */
@@ -247,6 +276,15 @@ async function caption(tab, name, words) {
   await tab.waitForFunction(said, [name, words], { timeout: PATIENCE_MS });
 }
 
+/** Waits until a picture comes through. */
+async function seen(tab, name) {
+  const plays = (name) => {
+    const videos = [...document.querySelectorAll(`figure[aria-label="${name}"] video`)];
+    return videos.some((video) => video.videoWidth > 0 && video.currentTime > 0);
+  };
+  await tab.waitForFunction(plays, name, { timeout: PATIENCE_MS });
+}
+
 /** Each piece of speech stands in the transcript once, though it came live and from the service's store. */
 async function noDoubles(tab) {
   const pieces = await tab.locator('[aria-label="Transcript"] article span[data-final="true"]').allTextContents();
@@ -257,9 +295,15 @@ async function noDoubles(tab) {
 async function accessible(tab, what) {
   // By the debugger's own way: the pages' policy allows no script but theirs.
   await tab.evaluate(axe);
-  const { violations } = await tab.evaluate(() => window.axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
-  const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`);
-  if (found.length > 0) throw new Error(`${what} is not accessible: ${found.join("\n")}`);
+  for (const colorScheme of ["light", "dark"]) {
+    await tab.emulateMedia({ colorScheme });
+    // Until it is drawn so.
+    await tab.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
+    const { violations } = await tab.evaluate((runOnly) => window.axe.run({ runOnly }), RULES);
+    const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`);
+    if (found.length > 0) throw new Error(`${what} is not accessible in ${colorScheme}: ${found.join("\n")}`);
+  }
+  await tab.emulateMedia({ colorScheme: "light" });
 }
 
 async function picturesOf(tab, name) {
@@ -304,7 +348,9 @@ async function open(browser, path) {
 }
 
 function newContext(browser, permissions) {
-  return browser.newContext({ permissions, locale: "en-US", viewport: { width: 1280, height: 800 } });
+  const viewport = { width: 1280, height: 800 };
+  // Colours on their way from one to another would be measured as neither.
+  return browser.newContext({ permissions, locale: "en-US", viewport, reducedMotion: "reduce" });
 }
 
 async function newTab(context, path) {
