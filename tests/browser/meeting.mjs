@@ -204,6 +204,8 @@ async function hold() {
   at("the lecture");
   await jane.getByRole("link", { name: "Read the lecture" }).click();
   await jane.getByText("Jane Austen").first().waitFor();
+  await jane.getByRole("heading", { name: "Summary" }).waitFor();
+  await jane.getByRole("link", { name: "PDF" }).waitFor();
 }
 
 /** An account and a room of its own, by the API; the browser keeps the cookie. */
@@ -298,7 +300,11 @@ async function accessible(tab, what) {
   for (const colorScheme of ["light", "dark"]) {
     await tab.emulateMedia({ colorScheme });
     // Until it is drawn so.
-    await tab.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
+    await tab.evaluate(async () => {
+      await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
+      const transitions = document.getAnimations().filter((one) => one instanceof CSSTransition);
+      await Promise.allSettled(transitions.map(({ finished }) => finished));
+    });
     const { violations } = await tab.evaluate((runOnly) => window.axe.run({ runOnly }), RULES);
     const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`);
     if (found.length > 0) throw new Error(`${what} is not accessible in ${colorScheme}: ${found.join("\n")}`);
