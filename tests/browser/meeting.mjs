@@ -13,6 +13,8 @@ import { chromium } from "playwright-core";
 
 /** Builds and machines are shared: what comes, comes by then. */
 const PATIENCE_MS = 60_000;
+/** Compressed, as the service sends it. */
+const SCRIPT_BYTES_MAX = 250_000;
 const PIN = "4711";
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 const SIZES = { phone: [360, 740], tablet: [820, 1180], desktop: [1440, 900] };
@@ -76,6 +78,7 @@ async function hold() {
   await jane.getByText("This room is captioned.").waitFor();
   await jane.getByLabel("PIN").fill("0000");
   await switchOff(jane, "microphone");
+  await light(jane);
   await picturesOf(jane, "join");
   await accessible(jane, "the green room");
   await jane.getByRole("button", { name: "Ask to join" }).click();
@@ -276,6 +279,15 @@ async function caption(tab, name, words) {
     });
   };
   await tab.waitForFunction(said, [name, words], { timeout: PATIENCE_MS });
+}
+
+/** LiveKit's client and all that is for the room alone is not fetched before one joins. */
+async function light(tab) {
+  const bytes = await tab.evaluate(() => {
+    const scripts = performance.getEntriesByType("resource").filter(({ name }) => name.endsWith(".js"));
+    return scripts.reduce((sum, { encodedBodySize }) => sum + encodedBodySize, 0);
+  });
+  if (bytes === 0 || bytes > SCRIPT_BYTES_MAX) throw new Error(`the green room fetches ${bytes} bytes of script`);
 }
 
 /** Waits until a picture comes through. */

@@ -40,7 +40,10 @@ async fn room_is_made_changed_opened_ended_and_removed() {
     let code_path = format!("/api/rooms/by-code/{}", text(&room["code"]).to_uppercase());
     let (_, public) = world.get(&code_path, &Proof::Nothing).await;
     assert_eq!(public["id"], room["id"]);
-    assert_eq!((&public["captions"], &public["summary"]), (&json!(true), &json!(true)));
+    assert_eq!(
+        (&public["captions"], &public["summary"]),
+        (&json!(true), &json!(true))
+    );
     assert!(
         public.get("settings").is_none() && public.get("code").is_none(),
         "{public}"

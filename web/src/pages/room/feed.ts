@@ -1,5 +1,4 @@
 // Chat, hands, files and the lock of a room, as the service tells them; and what is told to us alone.
-import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useReducer, useRef, useState } from "react";
 
 import { answered, api, type Schemas } from "../../api/client.js";
@@ -36,7 +35,6 @@ const TOLD: readonly Told[] = ["you.muted", "you.screen-stopped", "room.muted", 
 export function useFeed(room: Schemas["RoomView"], onTold: (what: Told) => void): Feed {
   const [life, tell] = useReducer(nextLife, newLife(room.locked));
   const [state, setState] = useState<StreamState>("open");
-  const queries = useQueryClient();
   const told = useRef(onTold);
   told.current = onTold;
   useEffect(() => {
@@ -53,7 +51,7 @@ export function useFeed(room: Schemas["RoomView"], onTold: (what: Told) => void)
         if (state === "open") void catchUp(room.id, tell);
       },
     });
-  }, [room.id, queries]);
+  }, [room.id]);
   return { life, state, tell };
 }
 
