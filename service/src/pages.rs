@@ -7,7 +7,7 @@ use axum::{
 };
 use rust_embed::{Embed, EmbeddedFile};
 
-use crate::{ApiError, LiveKit};
+use crate::{ApiError, LiveKit, gate::wants_page};
 
 /// What `scripts/web` built, each text with its compressed forms beside it.
 #[derive(Embed)]
@@ -109,11 +109,6 @@ fn place(path: &str) -> Place {
         ("api" | "rooms" | "voice" | "assets", ..) => Place::Api,
         _ => Place::Unknown,
     }
-}
-
-fn wants_page(asked: &HeaderMap) -> bool {
-    let accepted = asked.get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    accepted.is_some_and(|kinds| kinds.contains("text/html"))
 }
 
 /// Whether the caller takes this encoding: it is named, and not with a weight of nothing.

@@ -97,33 +97,23 @@ impl Database {
         since: UnixMillis,
         after: u64,
     ) -> Result<Vec<ChatNews>, Error> {
-        let found = match self {
-            Self::Sqlite(_) => transaction!(self, Read, "look for what was written", |connection| {
-                rows!(
-                    (i64, String, String, Option<String>),
-                    news!("json"),
-                    room.as_str(),
-                    since.0,
-                    i64::try_from(after).unwrap_or(i64::MAX),
-                    CHAT_NEWS_MAX
-                )
-                .fetch_all(&mut *connection)
-                .await?
-            }),
-            Self::Postgres(_) => transaction!(self, Read, "look for what was written", |connection| {
-                rows!(
-                    (i64, String, String, Option<String>),
-                    news!("json::json"),
-                    room.as_str(),
-                    since.0,
-                    i64::try_from(after).unwrap_or(i64::MAX),
-                    CHAT_NEWS_MAX
-                )
-                .fetch_all(&mut *connection)
-                .await?
-            }),
+        let text = match self {
+            Self::Sqlite(_) => news!("json"),
+            Self::Postgres(_) => news!("json::json"),
         };
-        Ok(found?.into_iter().map(news_of).collect())
+        let found = transaction!(self, Read, "look for what was written", |connection| {
+            rows!(
+                (i64, String, String, Option<String>),
+                text,
+                room.as_str(),
+                since.0,
+                i64::try_from(after).unwrap_or(i64::MAX),
+                CHAT_NEWS_MAX
+            )
+            .fetch_all(&mut *connection)
+            .await?
+        })?;
+        Ok(found.into_iter().map(news_of).collect())
     }
 
     /// The position up to which LiveKit's components were told of a room's chat; 0 before the first.

@@ -47,7 +47,7 @@ export const accounts = {
     "zh-Hant": "此處未開放註冊，帳戶由管理員建立。",
   },
   loggingInBy: {
-    en: "Log in by {name}",
+    en: "Log in with {name}",
     ru: "Войти через {name}",
     "zh-Hans": "使用 {name} 登录",
     "zh-Hant": "使用 {name} 登入",

@@ -1,5 +1,5 @@
 // The frame of a page: where one is, where one can go, and the page itself.
-import { useEffect, useRef, useSyncExternalStore, type ReactNode } from "react";
+import { useEffect, useRef, type ReactNode } from "react";
 import { Link, useLocation } from "wouter";
 import { useSession, type Account } from "../session/session.js";
 import { useText } from "../text/index.js";
@@ -7,6 +7,7 @@ import { shell } from "../text/shell.js";
 import { AccountMenu } from "./account-menu.js";
 import { ButtonLink } from "./button.js";
 import { Notice } from "./notice.js";
+import { useOnline } from "./online.js";
 import styles from "./page.module.css";
 import { PreferencesMenu } from "./preferences-menu.js";
 
@@ -103,17 +104,4 @@ function useTitle(title: string) {
     if (isFree) heading.current?.focus({ preventScroll: true });
   }, []);
   return heading;
-}
-
-function useOnline(): boolean {
-  return useSyncExternalStore(subscribe, () => navigator.onLine);
-}
-
-function subscribe(listener: () => void): () => void {
-  window.addEventListener("online", listener);
-  window.addEventListener("offline", listener);
-  return () => {
-    window.removeEventListener("online", listener);
-    window.removeEventListener("offline", listener);
-  };
 }

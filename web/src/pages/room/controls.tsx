@@ -93,18 +93,7 @@ export function Controls({
         onPress={deeds.hand}
       />
       <Popover glyph="smile" label={text.reactions} place="wide">
-        <div className={styles.emoji}>
-          {EMOJI.map((emoji) => (
-            <button
-              key={emoji}
-              type="button"
-              aria-label={`${text.react} ${emoji}`}
-              onClick={() => onReact(emoji)}
-            >
-              {emoji}
-            </button>
-          ))}
-        </div>
+        <EmojiRow onReact={onReact} />
       </Popover>
       <Control
         glyph="captions"
@@ -144,18 +133,7 @@ export function Controls({
             {text.transcript}
           </MoreItem>
           <li className={styles.emojiRow}>
-            <div className={styles.emoji}>
-              {EMOJI.map((emoji) => (
-                <button
-                  key={emoji}
-                  type="button"
-                  aria-label={`${text.react} ${emoji}`}
-                  onClick={() => onReact(emoji)}
-                >
-                  {emoji}
-                </button>
-              ))}
-            </div>
+            <EmojiRow onReact={onReact} />
           </li>
           <MoreItem onPress={() => onTab("files")}>{text.files}</MoreItem>
           <MoreItem onPress={deeds.layout}>
@@ -192,6 +170,24 @@ export function Controls({
         </Dialog>
       )}
     </footer>
+  );
+}
+
+function EmojiRow({ onReact }: { onReact: (emoji: string) => void }) {
+  const text = useText(texts);
+  return (
+    <div className={styles.emoji}>
+      {EMOJI.map((emoji) => (
+        <button
+          key={emoji}
+          type="button"
+          aria-label={`${text.react} ${emoji}`}
+          onClick={() => onReact(emoji)}
+        >
+          {emoji}
+        </button>
+      ))}
+    </div>
   );
 }
 

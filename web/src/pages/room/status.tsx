@@ -1,11 +1,12 @@
 // How it stands with the connection and with captions, in a word each; silent while all is well.
 import { useParticipants } from "@livekit/components-react";
-import { useEffect, useState, useSyncExternalStore } from "react";
+import { useEffect, useState } from "react";
 
 import type { Shown } from "../../captions/feed.js";
 import { room as texts } from "../../text/room.js";
 import { fill, useText } from "../../text/index.js";
 import { Icon } from "../../ui/icon.js";
+import { useOnline } from "../../ui/online.js";
 import type { Feed } from "./feed.js";
 import styles from "./status.module.css";
 
@@ -73,17 +74,4 @@ function useLate(ms: number): boolean {
     return () => clearTimeout(late);
   }, [ms]);
   return isLate;
-}
-
-function useOnline(): boolean {
-  return useSyncExternalStore(subscribe, () => navigator.onLine);
-}
-
-function subscribe(listener: () => void): () => void {
-  window.addEventListener("online", listener);
-  window.addEventListener("offline", listener);
-  return () => {
-    window.removeEventListener("online", listener);
-    window.removeEventListener("offline", listener);
-  };
 }
