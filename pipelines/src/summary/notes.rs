@@ -77,7 +77,7 @@ impl Note {
 pub(super) struct Notes {
     /// Id and start of each segment.
     segments: Vec<(SegmentId, MediaTime)>,
-    room: String,
+    called: String,
     pub(super) title: Option<String>,
     pub(super) overview: Vec<Note>,
     pub(super) dropped: u32,
@@ -109,7 +109,7 @@ impl Notes {
             .map(|segment| (segment.id.clone(), segment.start));
         Self {
             segments: segments.collect(),
-            room: lecture.room.to_string(),
+            called: lecture.called().to_owned(),
             ..Self::default()
         }
     }
@@ -201,7 +201,7 @@ impl Notes {
             .title
             .take()
             .or_else(first_chapter)
-            .unwrap_or_else(|| self.room.clone());
+            .unwrap_or_else(|| self.called.clone());
         self.key_terms.sort_by_key(|(_, _, cited)| Reverse(cited.len()));
         self.key_terms.truncate(KEY_TERMS_MAX);
         self.action_items.sort_by_key(|item| item.2.first().copied());
