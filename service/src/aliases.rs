@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State, http::StatusCode};
 use lectern_pipelines::{AccountId, GuestState, ParticipantIdentity};
-use lectern_storage::{AccountRole, Door, NewAccount, Room, RoomStatus};
+use lectern_storage::{AccountRole, Door, NewAccount, OwnCaptions, Room, RoomStatus};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 use utoipa::{IntoParams, ToSchema};
@@ -15,7 +15,7 @@ use crate::{
     body::{Body, InPath, InQuery, Paging, one_line},
     caller::{Caller, Standing},
     error::ErrorBody,
-    livekit::{Joiner, JoinerRole, OwnCaptions},
+    livekit::{Joiner, JoinerRole},
     rooms::{
         self, RoomSettings, RoomView,
         join::{guest_rights, identity},

@@ -4,6 +4,7 @@ use std::{panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, stream};
 use lectern_pipelines::{ParticipantIdentity, RoomName, UnixMillis};
+use lectern_storage::OwnCaptions;
 use livekit_api::{
     access_token::{AccessToken, AccessTokenError, TokenVerifier, VideoGrants},
     services::{
@@ -53,13 +54,6 @@ pub(crate) enum Hush {
     Screen,
     /// Both.
     SoundAndScreen,
-}
-
-/// Whether somebody wants what they say to be captioned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum OwnCaptions {
-    On,
-    Off,
 }
 
 /// What somebody is in a room; travels in their metadata.

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{Json, extract::State};
 use lectern_pipelines::{ParticipantIdentity, RoomName};
+use lectern_storage::OwnCaptions;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -12,7 +13,7 @@ use crate::{
     body::Body,
     caller::{Caller, Standing},
     error::ErrorBody,
-    livekit::{Joiner, JoinerRole, OwnCaptions, Rights},
+    livekit::{Joiner, JoinerRole, Rights},
     rooms::{join::Admission, parse_id},
     wire::timestamp,
 };

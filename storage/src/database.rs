@@ -399,6 +399,11 @@ fn migrations(database: &Database) -> Vec<Migration> {
             "chat_stream",
             include_str!("../migrations/0011_chat_stream.sql"),
         ),
+        (
+            12,
+            "guest_captions",
+            include_str!("../migrations/0012_guest_captions.sql"),
+        ),
     ]
     .into_iter()
     .map(|(version, name, text)| {

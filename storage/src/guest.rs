@@ -26,6 +26,8 @@ pub struct Guest {
     pub address_banned: bool,
     /// Who they are if they were logged in.
     pub account: Option<AccountId>,
+    /// Whether they want to be captioned.
+    pub captions: OwnCaptions,
     /// How it stands with them.
     pub state: GuestState,
     /// When they asked.
@@ -47,10 +49,21 @@ pub struct NewGuest<'a> {
     pub address_banned: bool,
     /// Who they are if they are logged in.
     pub account: Option<&'a AccountId>,
+    /// Whether they want to be captioned.
+    pub captions: OwnCaptions,
     /// [`GuestState::Waiting`], or [`GuestState::Admitted`] where nobody has to decide.
     pub state: GuestState,
     /// The account that let them in, if one did already.
     pub decided_by: Option<&'a str>,
+}
+
+/// Whether somebody wants what they say to be captioned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OwnCaptions {
+    /// They do.
+    On,
+    /// Others hear them, and nothing of it is written down.
+    Off,
 }
 
 /// Whom a decision is about.
@@ -98,6 +111,7 @@ impl Database {
             address: new.address.to_owned(),
             address_banned: new.address_banned,
             account: new.account.cloned(),
+            captions: new.captions,
             state: new.state,
             asked_at: now,
             decided_by: new.decided_by.map(str::to_owned),
@@ -106,8 +120,8 @@ impl Database {
         transaction!(self, Write, "note a guest", |connection| {
             sql!(
                 "insert into guest (id, room_id, name, fingerprint, address, state, asked_at, decided_by,
-                    address_banned, account_id)
-                values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                    address_banned, account_id, captions)
+                values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
                 guest.id.as_str(),
                 room.as_str(),
                 &guest.name,
@@ -117,13 +131,27 @@ impl Database {
                 now.0,
                 guest.decided_by.as_deref(),
                 i64::from(guest.address_banned),
-                guest.account.as_ref().map(AccountId::as_str)
+                guest.account.as_ref().map(AccountId::as_str),
+                guest.captions.stored()
             )
             .execute(&mut *connection)
             .await?;
             append_events!(self, connection, room, &events, now);
         })?;
         Ok(guest)
+    }
+
+    /// Notes that a guest has changed their mind about being captioned.
+    pub async fn set_own_captions(&self, guest: &GuestId, captions: OwnCaptions) -> Result<(), Error> {
+        transaction!(self, Write, "note whether a guest is captioned", |connection| {
+            sql!(
+                "update guest set captions = $2 where id = $1",
+                guest.as_str(),
+                captions.stored()
+            )
+            .execute(&mut *connection)
+            .await?;
+        })
     }
 
     /// One guest.
@@ -242,7 +270,8 @@ impl Database {
                 "update guest set state = $3, decided_at = $4, decided_by = $5
                 where room_id = $1 and state = $2 and (id = $6 or $6 is null) and asked_at <= $7
                     and (fingerprint = $8 or $8 is null) and ($9 = 0 or decided_by is null)
-                returning id, room_id, name, fingerprint, address, state, asked_at, decided_by, address_banned, account_id",
+                returning id, room_id, name, fingerprint, address, state, asked_at, decided_by, address_banned, account_id,
+                    captions",
                 room.as_str(),
                 decision.from.as_str(),
                 decision.to.as_str(),
@@ -282,14 +311,21 @@ type GuestRow = (
     Option<String>,
     i64,
     Option<String>,
+    i64,
 );
+
+impl OwnCaptions {
+    fn stored(self) -> i64 {
+        i64::from(self == Self::On)
+    }
+}
 
 /// The columns of a [`GuestRow`], and which rows.
 macro_rules! guest {
     ($which:literal) => {
         concat!(
             "select id, room_id, name, fingerprint, address, state, asked_at, decided_by,
-                address_banned, account_id from guest ",
+                address_banned, account_id, captions from guest ",
             $which
         )
     };
@@ -297,7 +333,19 @@ macro_rules! guest {
 use guest;
 
 fn guest_of(row: GuestRow) -> Result<Guest, Error> {
-    let (id, room, name, fingerprint, address, state, asked_at, decided_by, address_banned, account) = row;
+    let (
+        id,
+        room,
+        name,
+        fingerprint,
+        address,
+        state,
+        asked_at,
+        decided_by,
+        address_banned,
+        account,
+        captions,
+    ) = row;
     Ok(Guest {
         room: RoomName::parse(room).map_err(|_| Error::unreadable("room", &*id))?,
         name,
@@ -308,6 +356,10 @@ fn guest_of(row: GuestRow) -> Result<Guest, Error> {
             .map(AccountId::parse)
             .transpose()
             .map_err(|_| Error::unreadable("account", &*id))?,
+        captions: match captions {
+            0 => OwnCaptions::Off,
+            _ => OwnCaptions::On,
+        },
         state: GuestState::parse(&state).ok_or_else(|| Error::unreadable("state", &*id))?,
         asked_at: UnixMillis(asked_at),
         decided_by,

@@ -49,7 +49,7 @@ pub use database::{Database, DatabaseConfig, Postgres, SQLITE_CONNECTIONS_MAX};
 pub use error::Error;
 pub use event::{Audience, EVENTS_READ_MAX, NewEvent, RoomEvent};
 pub use file::{NewFile, SharedFile, Sharing};
-pub use guest::{Decided, Decision, Guest, NewGuest};
+pub use guest::{Decided, Decision, Guest, NewGuest, OwnCaptions};
 pub use hand::Hand;
 pub use hook::{Failing, Hook, HookChange, HookTopic, NewHook, Switch, SwitchedOff};
 pub use identity::Identity;

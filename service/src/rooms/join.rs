@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use lectern_pipelines::{GuestState, ParticipantIdentity, RoomName};
-use lectern_storage::{Account, AtTheDoor, Ban, Door, Guest, NewGuest, Room, RoomStatus};
+use lectern_storage::{Account, AtTheDoor, Ban, Door, Guest, NewGuest, OwnCaptions, Room, RoomStatus};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 use utoipa::ToSchema;
@@ -22,7 +22,7 @@ use crate::{
     caller::{Caller, GUEST_COOKIE, Standing},
     error::ErrorBody,
     limit::Guess,
-    livekit::{Joiner, JoinerRole, OwnCaptions, Rights},
+    livekit::{Joiner, JoinerRole, Rights},
     session::Pass,
 };
 
@@ -80,10 +80,11 @@ pub(crate) async fn join(
 ) -> Result<Response, ApiError> {
     let name = one_line("name", &wanted.name, NAME_CHARS_MAX)?;
     let fingerprint = parse_fingerprint(&wanted.session_fingerprint)?;
-    let captions = match wanted.captions {
-        Some(false) => OwnCaptions::Off,
-        Some(true) | None => OwnCaptions::On,
-    };
+    let captions = wanted.captions.map(|are_wanted| match are_wanted {
+        true => OwnCaptions::On,
+        false => OwnCaptions::Off,
+    });
+    let captions_at_first = captions.unwrap_or(OwnCaptions::On);
     let (mut room, standing) = service.standing(&caller, &parse_id(id)?).await?;
     let before = match &standing {
         Standing::Guest(guest) => Some(identity("guest", guest.id.as_str())),
@@ -91,12 +92,15 @@ pub(crate) async fn join(
     };
     match standing {
         Standing::Host(account) => {
-            let admission = service.admit_host(&mut room, &account, name, captions).await?;
+            let admission = service
+                .admit_host(&mut room, &account, name, captions_at_first)
+                .await?;
             Ok((StatusCode::OK, Json(admission)).into_response())
         }
         Standing::Guest(guest) if guest.state == GuestState::Admitted => {
             service.still_open(&room)?;
-            service.answer(&room, &guest, captions)
+            let guest = service.with_captions(guest, captions).await?;
+            service.answer(&room, &guest)
         }
         Standing::Guest(_) | Standing::Stranger => {
             service.still_open(&room)?;
@@ -125,14 +129,16 @@ pub(crate) async fn join(
                 address: &caller.address,
                 address_banned: ban == Ban::Address,
                 account,
+                captions: captions_at_first,
                 state: GuestState::Waiting,
                 decided_by: None,
             };
             let guest = service.knock(&room, new).await?;
+            let guest = service.with_captions(guest, captions).await?;
             if guest.state == GuestState::Admitted && room.status == RoomStatus::Scheduled {
                 service.open(&mut room).await?;
             }
-            service.answer(&room, &guest, captions)
+            service.answer(&room, &guest)
         }
     }
 }
@@ -160,19 +166,14 @@ impl Service {
     }
 
     /// A token for a guest who was let in.
-    pub(crate) fn admit_guest(
-        &self,
-        room: &Room,
-        guest: &Guest,
-        captions: OwnCaptions,
-    ) -> Result<Admission, ApiError> {
+    pub(crate) fn admit_guest(&self, room: &Room, guest: &Guest) -> Result<Admission, ApiError> {
         let admission = self.admission(Joiner {
             room: room.id.clone(),
             identity: identity("guest", guest.id.as_str()),
             name: guest.name.clone(),
             role: JoinerRole::Guest,
             rights: guest_rights(room),
-            captions,
+            captions: guest.captions,
         })?;
         Ok(Admission {
             guest_token: Some(self.guest_token(guest)),
@@ -180,14 +181,22 @@ impl Service {
         })
     }
 
+    /// The guest as they want it now; as before, if they say nothing of captions.
+    async fn with_captions(&self, guest: Guest, wanted: Option<OwnCaptions>) -> Result<Guest, ApiError> {
+        match wanted {
+            Some(captions) if captions != guest.captions => {
+                self.database.set_own_captions(&guest.id, captions).await?;
+                Ok(Guest { captions, ..guest })
+            }
+            _ => Ok(guest),
+        }
+    }
+
     /// Another token for a guest who is in already.
     pub(crate) fn admit_again(&self, room: &Room, guest: &Guest) -> Result<(Admission, Rights), ApiError> {
         self.still_open(room)?;
         match guest.state {
-            GuestState::Admitted => Ok((
-                self.admit_guest(room, guest, OwnCaptions::On)?,
-                guest_rights(room),
-            )),
+            GuestState::Admitted => Ok((self.admit_guest(room, guest)?, guest_rights(room))),
             GuestState::Waiting => Err(ApiError::forbidden("wait until a host lets you in")),
             GuestState::Denied | GuestState::Left | GuestState::Expired | GuestState::Removed => Err(
                 ApiError::forbidden("you are not let in; ask again (POST /api/rooms/{id}/join)"),
@@ -216,7 +225,7 @@ impl Service {
     }
 
     /// What a guest is told: a token, or where to wait for it.
-    fn answer(&self, room: &Room, guest: &Guest, captions: OwnCaptions) -> Result<Response, ApiError> {
+    fn answer(&self, room: &Room, guest: &Guest) -> Result<Response, ApiError> {
         let path = format!("/api/rooms/{}", path_of(&room.id));
         let token = self.guest_token(guest);
         let seconds = self.settings.lifetimes.session.as_secs();
@@ -225,7 +234,7 @@ impl Service {
         let cookies =
             [path.as_str(), LECTURES_PATH].map(|path| self.cookie(GUEST_COOKIE, &token, path, seconds));
         let mut response = match guest.state {
-            GuestState::Admitted => Json(self.admit_guest(room, guest, captions)?).into_response(),
+            GuestState::Admitted => Json(self.admit_guest(room, guest)?).into_response(),
             _ => {
                 let waiting = Waiting {
                     lobby_entry_id: guest.id.as_str().to_owned(),

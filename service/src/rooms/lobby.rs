@@ -21,7 +21,6 @@ use crate::{
     body::InPath,
     caller::{Caller, Standing},
     error::ErrorBody,
-    livekit::OwnCaptions,
     sse::{self, Told},
     wire::{Items, timestamp},
 };
@@ -292,7 +291,7 @@ impl Service {
         Ok(match guest.state {
             GuestState::Waiting => Told::event("lobby.waiting", json!({ "lobbyEntryId": guest.id.as_str() })),
             GuestState::Admitted => {
-                let admission: Admission = self.admit_guest(room, guest, OwnCaptions::On)?;
+                let admission: Admission = self.admit_guest(room, guest)?;
                 let told = serde_json::to_value(admission).map_err(ApiError::internal)?;
                 Told::event("lobby.admitted", told).and_end()
             }

@@ -6,7 +6,7 @@ use axum::{Json, extract::State};
 use lectern_pipelines::{AccountId, GuestId, GuestState, RoomName};
 use lectern_storage::{
     Account, AccountRole, Audience, Banned, BannedBy, Decided, Decision, Door, Guest, NewAuditEntry,
-    NewEvent, NewGuest, Room, RoomChange, RoomStatus,
+    NewEvent, NewGuest, OwnCaptions, Room, RoomChange, RoomStatus,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -545,6 +545,7 @@ impl Service {
             address: "",
             address_banned: false,
             account: Some(&owner.id),
+            captions: OwnCaptions::On,
             state: GuestState::Admitted,
             decided_by: Some(owner.id.as_str()),
         };

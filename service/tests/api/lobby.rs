@@ -6,6 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
+    rooms::grants_of,
     stream::Stream,
     world::{Place, Proof, World, code, text},
 };
@@ -203,4 +204,43 @@ async fn pass_of_one_room_opens_no_other() {
     let (status, _) = scene.world.get(&scene.path("lobby/stream"), &eve).await;
     assert_eq!(status, 401);
     scene.world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_wants_no_captions_has_none_whichever_way_they_are_let_in() {
+    let scene = scene_at(Place::Sqlite).await;
+    let join = async |wanted| scene.world.join(&scene.room, "Bob", wanted).await;
+    let (_, waiting) = join(json!({})).await;
+    // They change their mind while they wait.
+    let (status, again) = join(json!({ "captions": false })).await;
+    assert_eq!((status, &again["lobbyEntryId"]), (202, &waiting["lobbyEntryId"]));
+    let bob = Proof::Token(text(&again["guestToken"]));
+    let mut stream = scene.stream(&bob, None).await;
+    assert_eq!(stream.next().await.expect("an event").0, "lobby.waiting");
+    scene.admit(&text(&again["lobbyEntryId"])).await;
+    let (kind, told) = stream.next().await.expect("an event");
+    assert_eq!(kind, "lobby.admitted");
+    assert_eq!(captions_of(&told), "off");
+
+    // Another token, for which they say nothing of captions, and one for which they do.
+    let path = scene.path("join");
+    for (wanted, expected) in [(None, "off"), (Some(true), ""), (None, "")] {
+        let mut body = json!({ "name": "Bob", "sessionFingerprint": "browser-of-Bob" });
+        if let Some(wanted) = wanted {
+            body["captions"] = wanted.into();
+        }
+        let joined = scene.world.ok(Method::POST, &path, &bob, Some(body)).await;
+        assert_eq!(captions_of(&joined), expected, "{wanted:?}");
+    }
+    scene.world.end().await;
+}
+
+/// What a token says to the worker.
+fn captions_of(admission: &Value) -> String {
+    let claims = grants_of(&admission["token"]);
+    claims
+        .attributes
+        .get("lectern.captions")
+        .cloned()
+        .unwrap_or_default()
 }

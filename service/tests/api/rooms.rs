@@ -11,7 +11,8 @@ use crate::{
     world::{Proof, World, code, text},
 };
 
-fn grants_of(token: &serde_json::Value) -> livekit_api::access_token::Claims {
+/// What a token of ours says to LiveKit.
+pub(crate) fn grants_of(token: &serde_json::Value) -> livekit_api::access_token::Claims {
     TokenVerifier::with_api_key(&required("LIVEKIT_API_KEY"), &required("LIVEKIT_API_SECRET"))
         .verify(token.as_str().expect("a token"))
         .expect("LiveKit's own key signed it")

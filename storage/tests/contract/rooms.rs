@@ -5,8 +5,8 @@ use std::slice;
 use lectern_pipelines::{AccountId, GuestState, RoomName, UnixMillis};
 use lectern_storage::{
     AccountRole, Artifact, Audience, Cursor, Database, Decided, Decision, Door, EVENTS_READ_MAX, Guest,
-    NewAccount, NewAuditEntry, NewEvent, NewGuest, ObjectKey, Objects, ObjectsConfig, Room, RoomChange,
-    RoomStatus, RoomWishes, object_key,
+    NewAccount, NewAuditEntry, NewEvent, NewGuest, ObjectKey, Objects, ObjectsConfig, OwnCaptions, Room,
+    RoomChange, RoomStatus, RoomWishes, object_key,
 };
 use tokio::task::JoinSet;
 
@@ -65,6 +65,7 @@ pub(crate) async fn waiting(database: &Database, room: &RoomName, name: &str, at
         address: "127.0.0.1",
         address_banned: false,
         account: None,
+        captions: OwnCaptions::Off,
         state: GuestState::Waiting,
         decided_by: None,
     };
