@@ -15,8 +15,8 @@ export const admin = {
   },
   health: { en: "Health", ru: "Состояние", "zh-Hans": "运行状况", "zh-Hant": "運作狀況" },
   allRight: { en: "Everything answers", ru: "Всё отвечает", "zh-Hans": "一切正常", "zh-Hant": "一切正常" },
-  right: { en: "Right", ru: "В порядке", "zh-Hans": "正常", "zh-Hant": "正常" },
-  wrong: { en: "Wrong", ru: "Сбой", "zh-Hans": "异常", "zh-Hant": "異常" },
+  right: { en: "OK", ru: "В порядке", "zh-Hans": "正常", "zh-Hant": "正常" },
+  wrong: { en: "Failing", ru: "Сбой", "zh-Hans": "异常", "zh-Hant": "異常" },
   now: { en: "Right now", ru: "Прямо сейчас", "zh-Hans": "当前", "zh-Hant": "目前" },
   nowText: {
     en: "Of the process that answers this page; the lines go back to when it was opened.",
