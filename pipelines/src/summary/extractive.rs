@@ -79,14 +79,10 @@ impl Text<'_> {
         phrases(self.vocabulary, self.weights, terms, most)
     }
 
-    /// Where words are too few to tell what they are about, somebody's own title says more than the first of them.
     fn title(&self, key_phrases: &[(String, Vec<TermId>)]) -> String {
-        let room_title = || self.lecture.room_title.as_deref().map(clipped);
         let first_words = || self.sentences.first().map(|sentence| clipped(&sentence.text));
-        title_of(key_phrases)
-            .or_else(room_title)
-            .or_else(first_words)
-            .unwrap_or_else(|| clipped(self.lecture.room.as_str()))
+        let room = || clipped(self.lecture.called());
+        title_of(key_phrases).or_else(first_words).unwrap_or_else(room)
     }
 
     /// The most telling sentences of the most telling chapters.
@@ -275,20 +271,14 @@ mod tests {
     fn silence_has_a_title_and_nothing_else() {
         let summary = extractive(&lecture([]));
         assert_eq!(summary.title, "physics-101");
+        let titled = Lecture {
+            room_title: Some("Algebra II".to_owned()),
+            ..lecture([])
+        };
+        assert_eq!(extractive(&titled).title, "Algebra II");
         assert!(
             summary.abstract_lines.is_empty() && summary.chapters.is_empty() && summary.key_terms.is_empty()
         );
-    }
-
-    #[test]
-    fn title_of_the_room_says_more_than_a_few_words() {
-        for words in [Vec::new(), vec![said("Hello.", 3, 4)]] {
-            let lecture = Lecture {
-                room_title: Some("Algebra II".to_owned()),
-                ..lecture(words)
-            };
-            assert_eq!(extractive(&lecture).title, "Algebra II");
-        }
     }
 
     #[test]
