@@ -115,9 +115,9 @@ impl Relay {
     }
 
     async fn receive(&mut self, message: ReceivedMessage) {
-        let outcome = match Line::of(&message, &mut self.allowance, Instant::now()) {
+        let outcome = match kept(&message, &mut self.allowance, Instant::now()) {
             None => "refused",
-            Some(line) => match self.store(&message, line).await {
+            Some(text) => match self.store(&message, &text).await {
                 ReceivedChat::Stored => "stored",
                 ReceivedChat::Known => "known",
                 ReceivedChat::NoChat => "refused",
@@ -126,11 +126,11 @@ impl Relay {
         metrics::counter!("lectern_chat_received_total", "outcome" => outcome).increment(1);
     }
 
-    async fn store(&self, message: &ReceivedMessage, line: Line) -> ReceivedChat {
+    async fn store(&self, message: &ReceivedMessage, text: &str) -> ReceivedChat {
         let new = NewChatMessage {
             identity: &message.identity,
             name: &message.name,
-            text: &line.0,
+            text,
         };
         let at = unix_now();
         insist("store what was written", || {
@@ -175,19 +175,14 @@ impl From<Error> for Behind {
     }
 }
 
-/// What is kept of a received message: as much as the service would take, without space around it.
-#[derive(Debug, PartialEq, Eq)]
-struct Line(String);
-
-impl Line {
-    /// Nothing where there is nothing to keep, or its author has written too much of late.
-    fn of(message: &ReceivedMessage, allowance: &mut Allowance, now: Instant) -> Option<Self> {
-        let text: String = message.text.trim().chars().take(CHAT_TEXT_CHARS_MAX).collect();
-        let text = text.replace('\0', "\u{fffd}");
-        let has_good_id =
-            (1..=STREAM_ID_BYTES_MAX).contains(&message.stream_id.len()) && !message.stream_id.contains('\0');
-        (!text.is_empty() && has_good_id && allowance.takes(&message.identity, now)).then_some(Self(text))
-    }
+/// What is kept of a received message: as much as the service would take, without space around it. Nothing where there is
+/// nothing to keep, or its author has written too much of late.
+fn kept(message: &ReceivedMessage, allowance: &mut Allowance, now: Instant) -> Option<String> {
+    let text: String = message.text.trim().chars().take(CHAT_TEXT_CHARS_MAX).collect();
+    let text = text.replace('\0', "\u{fffd}");
+    let has_good_id =
+        (1..=STREAM_ID_BYTES_MAX).contains(&message.stream_id.len()) && !message.stream_id.contains('\0');
+    (!text.is_empty() && has_good_id && allowance.takes(&message.identity, now)).then_some(text)
 }
 
 /// How much each may write, so that nobody fills the database: as much as the service lets through.
@@ -233,7 +228,7 @@ mod tests {
 
     fn kept(stream_id: &str, text: &str) -> Option<String> {
         let now = Instant::now();
-        Line::of(&message(stream_id, text), &mut Allowance::new(now), now).map(|line| line.0)
+        super::kept(&message(stream_id, text), &mut Allowance::new(now), now)
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! Chat that is shared with LiveKit's own components: what came from them, and what they are still to be told.
 
-use std::collections::HashMap;
-
 use lectern_pipelines::{RoomName, UnixMillis};
 
 use crate::{
@@ -141,27 +139,6 @@ impl Database {
             .execute(&mut *connection)
             .await?;
         })
-    }
-
-    /// The position of the latest event of each of `rooms`; of those that there are.
-    pub async fn last_events(&self, rooms: &[RoomName]) -> Result<HashMap<RoomName, u64>, Error> {
-        let names: Vec<_> = rooms.iter().map(RoomName::as_str).collect();
-        let names = serde_json::to_string(&names).expect("strings are JSON");
-        let text = match self {
-            Self::Sqlite(_) => {
-                "select id, last_event from room where id in (select value from json_each($1))"
-            }
-            Self::Postgres(_) => {
-                "select id, last_event from room where id in (select json_array_elements_text($1::json))"
-            }
-        };
-        let found = transaction!(self, Read, "look for rooms' latest events", |connection| {
-            rows!((String, i64), text, names)
-                .fetch_all(&mut *connection)
-                .await?
-        })?;
-        let of_row = |(id, last): (String, i64)| Some((RoomName::parse(id).ok()?, last.unsigned_abs()));
-        Ok(found.into_iter().filter_map(of_row).collect())
     }
 }
 
