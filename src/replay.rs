@@ -274,6 +274,7 @@ fn settings(run: String, stt: SttSettings) -> Settings {
         run,
         gate: GateSettings::for_endpointing(stt.endpointing),
         stt,
+        glossary: Vec::new(),
         last_finals: LAST_FINALS,
     }
 }

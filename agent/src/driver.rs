@@ -234,7 +234,7 @@ impl Driver {
         let mut write_retry = interval(WRITE_RETRY);
         write_retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
-            meeting: Meeting::new(settings_of(&context.config.stt, wishes.language)),
+            meeting: Meeting::new(settings_of(&context.config.stt, wishes)),
             context,
             name,
             room,
@@ -344,6 +344,10 @@ impl Driver {
                 self.store(Record::Participant(participant.clone()));
                 self.feed(CoreEvent::ParticipantSeen(&participant));
             }
+            RoomEvent::Language { speaker, language } => self.feed(CoreEvent::LanguageChosen {
+                speaker: &speaker,
+                language: language.as_deref(),
+            }),
             RoomEvent::TrackStarted { track, sid, speaker } => {
                 self.feed(CoreEvent::TrackStarted {
                     track,
@@ -695,16 +699,19 @@ async fn mark_transcribed(context: &Context, meeting: &MeetingId) {
     }
 }
 
-/// How a room is listened to, in its own language if it has one.
-fn settings_of(stt: &Stt, language: Option<String>) -> Settings {
+/// How a room is listened to, in its own language and with its own words if it has any.
+fn settings_of(stt: &Stt, wishes: RoomWishes) -> Settings {
     let asked = SttSettings {
-        language: language.or_else(|| stt.settings.language.clone()),
+        language: wishes.language.or_else(|| stt.settings.language.clone()),
         ..stt.settings.clone()
     };
+    let mut glossary = wishes.keyterms;
+    glossary.extend(wishes.title);
     Settings {
         run: uuid::Uuid::now_v7().simple().to_string(),
         gate: GateSettings::for_endpointing(stt.settings.endpointing),
         stt: asked,
+        glossary,
         last_finals: LAST_FINALS,
     }
 }
@@ -764,12 +771,21 @@ mod tests {
     use crate::test_config;
 
     #[test]
-    fn room_is_listened_to_in_its_own_language() {
+    fn room_is_listened_to_in_its_own_language_and_with_its_own_words() {
         let mut stt = test_config::lonely(Path::new("unused")).stt;
         stt.settings.language = Some("en".to_owned());
-        let asked = |language: Option<&str>| settings_of(&stt, language.map(str::to_owned)).stt.language;
-        assert_eq!(asked(Some("uk")).as_deref(), Some("uk"));
-        assert_eq!(asked(None).as_deref(), Some("en"));
+        let asked = |language: Option<&str>| {
+            let wishes = RoomWishes {
+                language: language.map(str::to_owned),
+                keyterms: vec!["Fourier".to_owned()],
+                title: Some("Heat".to_owned()),
+                ..RoomWishes::default()
+            };
+            settings_of(&stt, wishes)
+        };
+        assert_eq!(asked(Some("uk")).stt.language.as_deref(), Some("uk"));
+        assert_eq!(asked(None).stt.language.as_deref(), Some("en"));
+        assert_eq!(asked(None).glossary, ["Fourier", "Heat"]);
     }
 
     #[test]

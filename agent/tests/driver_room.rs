@@ -37,7 +37,10 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::{sleep, timeout},
 };
-use tokio_tungstenite::{accept_async, tungstenite::Message};
+use tokio_tungstenite::{
+    accept_hdr_async,
+    tungstenite::{Message, handshake::server::Request},
+};
 
 const RATE_HZ: u32 = 16_000;
 const FRAME_MS: u32 = 10;
@@ -118,6 +121,22 @@ async fn whoever_opts_out_is_not_listened_to_from_then_on() {
         world.recogniser.audio_bytes() > heard,
         "speech after opting in again was not heard"
     );
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_speaks_another_language_is_listened_to_in_it() {
+    let world = World::start("language").await;
+    let mut speaker = world.enter("olena").await;
+    speaker.speak(Duration::from_secs(3)).await;
+    speaker.caption(|caption| caption.form == Form::Stream).await;
+    assert!(!world.recogniser.last_asked().contains("language="));
+    speaker.set_attribute("lectern.language", "uk");
+    // The attribute's way through the server; and it counts from a pause on.
+    sleep(Duration::from_secs(3)).await;
+    speaker.speak(Duration::from_secs(3)).await;
+    let asked = world.recogniser.last_asked();
+    assert!(asked.contains("&language=uk"), "{asked}");
     world.stop().await;
 }
 
@@ -532,6 +551,8 @@ struct Recogniser {
 struct Heard {
     audio_bytes: AtomicU64,
     connections: AtomicU64,
+    /// What each connection asked for.
+    asked: Mutex<Vec<String>>,
     breakers: Mutex<Vec<oneshot::Sender<()>>>,
 }
 
@@ -569,6 +590,12 @@ impl Recogniser {
         self.heard.connections.load(Ordering::SeqCst)
     }
 
+    /// What the last connection asked for.
+    fn last_asked(&self) -> String {
+        let asked = self.heard.asked.lock().expect("no panic");
+        asked.last().cloned().unwrap_or_default()
+    }
+
     fn break_connections(&self) {
         for breaker in self.heard.breakers.lock().expect("no panic").drain(..) {
             let _ = breaker.send(());
@@ -577,7 +604,15 @@ impl Recogniser {
 }
 
 async fn converse(stream: TcpStream, heard: &Heard) {
-    let mut socket = accept_async(stream).await.expect("an upgrade");
+    let note = |request: &Request, response| {
+        heard
+            .asked
+            .lock()
+            .expect("no panic")
+            .push(request.uri().to_string());
+        Ok(response)
+    };
+    let mut socket = accept_hdr_async(stream, note).await.expect("an upgrade");
     let (mut bytes, mut said) = (0_u64, 0_u64);
     while let Some(Ok(message)) = socket.next().await {
         let (flags, is_over) = match message {

@@ -11,7 +11,7 @@ use crate::{
     Resampler, SAMPLE_RATE_HZ, Segment, SegmentId, TrackKey, TrackSid,
     audio::SAMPLES_PER_MS,
     gate::{Gate, GateSettings, Passed},
-    stt::{Session, SessionOutput, SttSettings},
+    stt::{Connecting, Keyterms, Session, SessionOutput, SttSettings},
     transcript::Transcript,
 };
 
@@ -22,12 +22,15 @@ use crate::{
 /// what makes no sense comes out as [`Output::Rejected`].
 pub struct Meeting {
     settings: Settings,
+    /// How the recogniser is asked, but for [`Self::languages`].
     stt: Arc<SttSettings>,
+    /// What those say they speak who don't speak the room's language.
+    languages: HashMap<ParticipantIdentity, Arc<SttSettings>>,
     participants: HashMap<ParticipantIdentity, Participant>,
     tracks: BTreeMap<TrackKey, Track>,
     /// Which track a connection belongs to.
     connections: HashMap<ConnectionId, TrackKey>,
-    last_connection: u32,
+    connecting: Connecting,
     /// Finals on their way to the disk, shown as final when they are there.
     unstored: HashMap<SegmentId, Segment>,
     ending: Ending,
@@ -43,6 +46,8 @@ pub struct Settings {
     pub gate: GateSettings,
     /// How the recogniser is asked.
     pub stt: SttSettings,
+    /// Words that may be said in this room, for recognisers that can make use of them.
+    pub glossary: Vec<String>,
     /// How long after the room's end last finals are waited for.
     pub last_finals: Duration,
 }
@@ -74,11 +79,15 @@ impl Meeting {
     pub fn new(settings: Settings) -> Self {
         Self {
             stt: Arc::new(settings.stt.clone()),
-            settings,
+            languages: HashMap::new(),
             participants: HashMap::new(),
             tracks: BTreeMap::new(),
             connections: HashMap::new(),
-            last_connection: 0,
+            connecting: Connecting {
+                last: 0,
+                keyterms: Keyterms::with_glossary(&settings.glossary),
+            },
+            settings,
             unstored: HashMap::new(),
             ending: Ending::Not,
             outputs: VecDeque::new(),
@@ -89,9 +98,11 @@ impl Meeting {
     pub fn handle(&mut self, event: Event<'_>, now: MediaTime) {
         match event {
             Event::ParticipantSeen(participant) => {
+                self.connecting.keyterms.expect_name(&participant.name);
                 self.participants
                     .insert(participant.identity.clone(), participant.clone());
             }
+            Event::LanguageChosen { speaker, language } => self.choose_language(speaker, language, now),
             Event::TrackStarted {
                 track,
                 sid,
@@ -107,6 +118,9 @@ impl Meeting {
                 self.with_connection(connection, now, |session| session.message(connection, text, now));
             }
             Event::SttEnded { connection, end } => {
+                if end == SttEnd::Refused(BAD_REQUEST) {
+                    self.take_language_back(connection, now);
+                }
                 self.with_connection(connection, now, |session| session.ended(connection, end, now));
                 self.connections.remove(&connection);
             }
@@ -158,6 +172,10 @@ impl Meeting {
                 .outputs
                 .push_back(Output::Rejected("a track was started twice, or after the end"));
         }
+        if let Some(participant) = self.participants.get(speaker) {
+            // Who speaks is spoken of.
+            self.connecting.keyterms.expect_name(&participant.name);
+        }
         self.tracks.insert(
             key,
             Track {
@@ -168,11 +186,61 @@ impl Meeting {
                 scratch: Vec::new(),
                 gate: None,
                 last_audio: MediaTime::ZERO,
-                session: Session::new(Arc::clone(&self.stt), key.0),
+                session: Session::new(
+                    Arc::clone(self.languages.get(speaker).unwrap_or(&self.stt)),
+                    key.0,
+                ),
                 transcript: Transcript::new(sid.clone(), format!("SG_{}_{key}_", self.settings.run)),
                 has_ended: false,
             },
         );
+    }
+
+    fn choose_language(&mut self, speaker: &ParticipantIdentity, language: Option<&str>, now: MediaTime) {
+        let before = self.languages.get(speaker);
+        let language = language.filter(|language| Some(*language) != self.stt.language.as_deref());
+        if language == before.and_then(|before| before.language.as_deref()) {
+            return;
+        }
+        let stt = match language {
+            Some(language) => {
+                let stt = Arc::new(SttSettings {
+                    language: Some(language.to_owned()),
+                    ..SttSettings::clone(&self.stt)
+                });
+                self.languages.insert(speaker.clone(), Arc::clone(&stt));
+                stt
+            }
+            None => {
+                self.languages.remove(speaker);
+                Arc::clone(&self.stt)
+            }
+        };
+        for key in self.keys() {
+            self.with_track(key, now, |track| {
+                if track.speaker == *speaker {
+                    track.session.ask(Arc::clone(&stt));
+                }
+            });
+        }
+    }
+
+    /// The recogniser refuses what it was asked for. If that was what a participant chose, the room's choice is better
+    /// than no captions.
+    fn take_language_back(&mut self, connection: ConnectionId, now: MediaTime) {
+        let track = self
+            .connections
+            .get(&connection)
+            .and_then(|key| self.tracks.get(key));
+        let Some(speaker) = track.map(|track| track.speaker.clone()) else {
+            return;
+        };
+        if self.languages.contains_key(&speaker) {
+            self.outputs.push_back(Output::Rejected(
+                "the recogniser refuses the language that a participant chose",
+            ));
+            self.choose_language(&speaker, None, now);
+        }
     }
 
     fn audio(&mut self, key: TrackKey, frame: AudioFrame<'_>, now: MediaTime) {
@@ -221,7 +289,7 @@ impl Meeting {
         let Some(track) = self.tracks.get_mut(&key) else {
             return;
         };
-        track.session.pump(now, &mut self.last_connection);
+        track.session.pump(now, &mut self.connecting);
         while let Some(output) = track.session.poll_output() {
             let output = match output {
                 SessionOutput::Open {
@@ -466,6 +534,8 @@ fn time_of(samples: u64) -> MediaTime {
     MediaTime::from_millis(samples / SAMPLES_PER_MS)
 }
 
+/// HTTP's status for what can't be asked.
+const BAD_REQUEST: u16 = 400;
 /// A live track has a frame every 10 to 20 ms, silence included.
 const STALL: Duration = Duration::from_millis(500);
 const SAMPLE_RATES_HZ: std::ops::RangeInclusive<u32> = 4_000..=384_000;
@@ -475,6 +545,14 @@ const SAMPLE_RATES_HZ: std::ops::RangeInclusive<u32> = 4_000..=384_000;
 pub enum Event<'a> {
     /// Somebody is in the room, or goes by a new name.
     ParticipantSeen(&'a Participant),
+    /// A participant speaks this language (BCP 47), whatever the room does; none for the room's. Counts from their next
+    /// pause on, and until the recogniser refuses it.
+    LanguageChosen {
+        /// Who.
+        speaker: &'a ParticipantIdentity,
+        /// Which.
+        language: Option<&'a str>,
+    },
     /// A participant's audio will come under this key. The key must be new.
     TrackStarted {
         /// Our number for it.
@@ -610,6 +688,8 @@ mod tests {
         now: MediaTime,
         recogniser: Recogniser,
         connections: Vec<Stream>,
+        /// What was asked for at each attempt to connect.
+        asked: Vec<String>,
         stored: Vec<Segment>,
         captions: Vec<Caption>,
         health: Vec<HealthState>,
@@ -622,6 +702,8 @@ mod tests {
     enum Recogniser {
         Works,
         Refuses(u16),
+        /// What it is asked for in this language.
+        RefusesLanguage(&'static str),
         /// Takes audio, says nothing.
         Hangs,
         /// Says nothing when asked to finalise.
@@ -648,19 +730,34 @@ mod tests {
                 model_improvement: ModelImprovement::OptIn,
                 catch_up_rate: 1.25,
             },
+            glossary: Vec::new(),
             last_finals: Duration::from_secs(4),
         }
+    }
+
+    /// The values of a parameter in what a recogniser is asked for.
+    fn asked(path_and_query: &str, parameter: &str) -> Vec<String> {
+        let (_, query) = path_and_query.split_once('?').expect("a query");
+        form_urlencoded::parse(query.as_bytes())
+            .filter(|(name, _)| name == parameter)
+            .map(|(_, value)| value.into_owned())
+            .collect()
     }
 
     const TRACK: TrackKey = TrackKey(1);
 
     impl Room {
         fn new(recogniser: Recogniser) -> Self {
+            Self::with(recogniser, settings())
+        }
+
+        fn with(recogniser: Recogniser, settings: Settings) -> Self {
             let mut room = Self {
-                meeting: Meeting::new(settings()),
+                meeting: Meeting::new(settings),
                 now: MediaTime::ZERO,
                 recogniser,
                 connections: Vec::new(),
+                asked: Vec::new(),
                 stored: Vec::new(),
                 captions: Vec::new(),
                 health: Vec::new(),
@@ -694,21 +791,14 @@ mod tests {
         fn perform(&mut self, output: Output) {
             assert!(!self.is_transcribed, "nothing comes after the end: {output:?}");
             match output {
-                Output::OpenStt { connection, .. } => match self.recogniser {
-                    Recogniser::Refuses(status) => {
-                        let end = SttEnd::Refused(status);
-                        self.tell(Event::SttEnded { connection, end });
-                    }
-                    _ => {
-                        self.connections.push(Stream {
-                            id: connection,
-                            heard: 0,
-                            reported: 0,
-                            is_live: true,
-                        });
-                        self.tell(Event::SttOpened { connection });
-                    }
-                },
+                Output::OpenStt {
+                    connection,
+                    path_and_query,
+                    ..
+                } => {
+                    self.asked.push(path_and_query.clone());
+                    self.connect(connection, &path_and_query);
+                }
                 Output::SendAudio {
                     connection, bytes, ..
                 } => {
@@ -732,6 +822,41 @@ mod tests {
             }
         }
 
+        fn connect(&mut self, connection: ConnectionId, path_and_query: &str) {
+            let status = match self.recogniser {
+                Recogniser::Refuses(status) => Some(status),
+                Recogniser::RefusesLanguage(language) => {
+                    (asked(path_and_query, "language") == [language]).then_some(400)
+                }
+                _ => None,
+            };
+            if let Some(status) = status {
+                let end = SttEnd::Refused(status);
+                return self.tell(Event::SttEnded { connection, end });
+            }
+            self.connections.push(Stream {
+                id: connection,
+                heard: 0,
+                reported: 0,
+                is_live: true,
+            });
+            self.tell(Event::SttOpened { connection });
+        }
+
+        fn ada_speaks(&mut self, language: Option<&str>) {
+            let speaker = ParticipantIdentity::parse("ada").expect("a good identity");
+            self.tell(Event::LanguageChosen {
+                speaker: &speaker,
+                language,
+            });
+        }
+
+        /// Which language each attempt to connect asked for.
+        fn languages(&self) -> Vec<String> {
+            let language = |path_and_query: &String| asked(path_and_query, "language").join(",");
+            self.asked.iter().map(language).collect()
+        }
+
         fn stream(&mut self, connection: ConnectionId) -> &mut Stream {
             self.connections
                 .iter_mut()
@@ -743,7 +868,9 @@ mod tests {
             let recogniser = self.recogniser;
             let stream = self.stream(connection);
             match text {
-                r#"{"type":"Finalize"}"# if recogniser == Recogniser::Works => {
+                r#"{"type":"Finalize"}"#
+                    if matches!(recogniser, Recogniser::Works | Recogniser::RefusesLanguage(_)) =>
+                {
                     let (start, heard) = (stream.reported, stream.heard);
                     stream.reported = heard;
                     self.final_words(connection, start, heard);
@@ -870,6 +997,52 @@ mod tests {
             "the connection is kept through the pause"
         );
         room.end();
+    }
+
+    #[test]
+    fn language_that_is_chosen_amid_speech_counts_from_the_next_pause_on() {
+        let mut room = Room::new(Recogniser::Works);
+        room.play(&[silence(1000), voice(1000)].concat());
+        room.ada_speaks(Some("uk"));
+        room.play(&[voice(1000), silence(3000), voice(1000), silence(3000)].concat());
+        room.ada_speaks(Some("uk"));
+        room.play(&[voice(1000), silence(3000)].concat());
+        room.ada_speaks(None);
+        room.play(&[voice(1000), silence(3000)].concat());
+        assert_eq!(room.languages(), ["", "uk", ""]);
+        let uk = Some("uk".to_owned());
+        let of_segments: Vec<_> = room
+            .stored
+            .iter()
+            .map(|segment| segment.language.clone())
+            .collect();
+        assert_eq!(of_segments, [None, uk.clone(), uk, None]);
+        room.end();
+        assert!(room.gaps.is_empty() && room.health.is_empty());
+    }
+
+    #[test]
+    fn language_that_the_recogniser_refuses_gives_way_to_the_room_s() {
+        let mut of_room = settings();
+        of_room.stt.language = Some("en".to_owned());
+        let mut room = Room::with(Recogniser::RefusesLanguage("tlh"), of_room);
+        room.ada_speaks(Some("tlh"));
+        room.play(&[voice(1000), silence(3000)].concat());
+        assert_eq!(room.languages(), ["tlh", "en"]);
+        assert_eq!((room.stored.len(), room.gaps.len(), room.health.len()), (1, 0, 0));
+        room.end();
+    }
+
+    #[test]
+    fn recogniser_that_takes_keyterms_is_told_of_the_room_s() {
+        for (model, expected) in [("nova-3", vec!["Fourier", "Ada"]), ("nova-2", vec![])] {
+            let mut of_room = settings();
+            of_room.stt.model = Some(model.to_owned());
+            of_room.glossary = vec!["Fourier".to_owned()];
+            let mut room = Room::with(Recogniser::Works, of_room);
+            room.play(&[voice(1000), silence(3000)].concat());
+            assert_eq!(asked(&room.asked[0], "keyterm"), expected, "{model}");
+        }
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! Talking to a recogniser: the wire format, stream time, and one track's session.
 
 mod codec;
+mod keyterms;
 mod pending;
 mod session;
 mod timeline;
 
 pub use codec::{DEEPGRAM_CATCH_UP_RATE, ModelImprovement, SttSettings};
-pub(crate) use session::{Session, SessionOutput, Speech, SpeechEvent};
+pub(crate) use keyterms::Keyterms;
+pub(crate) use session::{Connecting, Session, SessionOutput, Speech, SpeechEvent};

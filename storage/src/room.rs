@@ -82,6 +82,11 @@ pub struct RoomWishes {
     pub captions: bool,
     /// The language that is spoken and summarised in, BCP 47; else that of the worker's settings.
     pub language: Option<String>,
+    /// Words that may be said there.
+    pub keyterms: Vec<String>,
+    /// What the room is called; none where nobody made it here.
+    #[serde(skip)]
+    pub title: Option<String>,
     /// Whether there is to be a summary.
     pub summary: bool,
     /// Whether people may write to one another. Only where the room is ours: there is nowhere else to keep it.
@@ -94,6 +99,8 @@ impl Default for RoomWishes {
         Self {
             captions: true,
             language: None,
+            keyterms: Vec::new(),
+            title: None,
             summary: true,
             chat: false,
         }
@@ -256,11 +263,21 @@ impl Database {
     /// What a room's owner wants of the worker. Rooms that nobody made here want what whoever runs the worker wants.
     pub async fn room_wishes(&self, id: &RoomName) -> Result<RoomWishes, Error> {
         let row = transaction!(self, Read, "see what a room's owner wants", |connection| {
-            rows!((String,), "select settings from room where id = $1", id.as_str())
-                .fetch_optional(&mut *connection)
-                .await?
+            rows!(
+                (String, String),
+                "select settings, title from room where id = $1",
+                id.as_str()
+            )
+            .fetch_optional(&mut *connection)
+            .await?
         })?;
-        row.map_or(Ok(RoomWishes::default()), |(settings,)| wishes_of(id, &settings))
+        let Some((settings, title)) = row else {
+            return Ok(RoomWishes::default());
+        };
+        Ok(RoomWishes {
+            title: Some(title),
+            ..wishes_of(id, &settings)?
+        })
     }
 
     /// Notes that a room was opened or has ended, and tells webhooks; says whether that was news.

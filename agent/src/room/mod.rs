@@ -57,6 +57,13 @@ pub(crate) struct RoomSettings {
 pub(crate) enum RoomEvent {
     /// Somebody who may speak is there, or goes by a new name.
     Participant(Participant),
+    /// Somebody speaks another language than the room, or (none) that of the room.
+    Language {
+        /// Who.
+        speaker: ParticipantIdentity,
+        /// BCP 47.
+        language: Option<String>,
+    },
     /// Audio will come under this key.
     TrackStarted {
         /// New for every subscription.
@@ -348,6 +355,10 @@ impl Room {
     }
 
     fn reconsider(&mut self, participant: &RemoteParticipant) {
+        if let Some(speaker) = participant_of(participant).map(|participant| participant.identity) {
+            let language = subscription::language(&participant.attributes());
+            self.ready.push_back(RoomEvent::Language { speaker, language });
+        }
         for publication in participant.track_publications().values() {
             self.consider(participant, publication);
         }

@@ -1,4 +1,4 @@
-//! What is listened to, and what isn't.
+//! What is listened to and what isn't, and in which language.
 
 use std::collections::HashMap;
 
@@ -8,11 +8,15 @@ use livekit::{
     prelude::{TrackKind, TrackSource},
 };
 
+use lectern_pipelines::is_language_tag;
+
 use crate::ScreenShareAudio;
 
 /// A participant who sets this attribute to [`OFF`] is not listened to.
 const OPT_OUT_ATTRIBUTE: &str = "lectern.captions";
 const OFF: &str = "off";
+/// A participant who sets this attribute to a BCP 47 tag is listened to in that language.
+const LANGUAGE_ATTRIBUTE: &str = "lectern.language";
 
 /// What is to be done about a publication.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +54,14 @@ pub(super) fn wish(
         EncryptionType::None => Wish::Listen,
         _ => Wish::Encrypted,
     }
+}
+
+/// The language that a participant says they speak, if it is one.
+pub(super) fn language(attributes: &HashMap<String, String>) -> Option<String> {
+    attributes
+        .get(LANGUAGE_ATTRIBUTE)
+        .filter(|tag| is_language_tag(tag))
+        .cloned()
 }
 
 /// Agents speak for themselves, and recorders don't speak.
@@ -106,6 +118,16 @@ mod tests {
             Wish::Ignore
         );
         assert_eq!(wish_for(ParticipantKind::Standard, "", MICROPHONE), Wish::Listen);
+    }
+
+    #[test]
+    fn nothing_but_a_language_is_asked_for() {
+        let spoken = |tag: &str| language(&HashMap::from([("lectern.language".to_owned(), tag.to_owned())]));
+        assert_eq!(spoken("pt-BR").as_deref(), Some("pt-BR"));
+        for nonsense in ["", "my own", "en&model=nova", &"x".repeat(200)] {
+            assert_eq!(spoken(nonsense), None, "{nonsense}");
+        }
+        assert_eq!(language(&HashMap::new()), None);
     }
 
     #[test]

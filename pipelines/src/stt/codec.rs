@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::keyterms::Keyterms;
+
 /// What a recogniser can be asked for; each is a setting.
 #[derive(Debug, Clone)]
 pub struct SttSettings {
@@ -15,7 +17,7 @@ pub struct SttSettings {
     pub language: Option<String>,
     /// Silence after which the recogniser ends an utterance.
     pub endpointing: Duration,
-    /// Words to be heard rather than others.
+    /// Words to be heard rather than others, whatever the model.
     pub keyterms: Vec<String>,
     /// Whether the recogniser may learn from what it hears.
     pub model_improvement: ModelImprovement,
@@ -36,6 +38,13 @@ impl SttSettings {
         }
     }
 
+    /// Whether the model takes keyterms at all: Deepgram's refuse the connection if they don't.
+    pub(crate) fn takes_keyterms(&self) -> bool {
+        self.model
+            .as_deref()
+            .is_some_and(|model| model.starts_with("nova-3"))
+    }
+
     /// The language that is asked for, if it is one: what is heard is in it unless the recogniser says otherwise.
     pub(crate) fn one_language(&self) -> Option<&str> {
         self.language.as_deref().filter(|language| *language != "multi")
@@ -54,8 +63,8 @@ pub enum ModelImprovement {
     OptOut,
 }
 
-/// Path and query of the websocket, `/v1/listen?…`.
-pub(crate) fn path_and_query(settings: &SttSettings) -> String {
+/// Path and query of the websocket, `/v1/listen?…`, for a room in which these words may be said.
+pub(crate) fn path_and_query(settings: &SttSettings, of_room: &Keyterms) -> String {
     let path = "/v1/listen?";
     let mut query = form_urlencoded::Serializer::for_suffix(path.to_owned(), path.len());
     query
@@ -73,7 +82,8 @@ pub(crate) fn path_and_query(settings: &SttSettings) -> String {
             query.append_pair(name, value);
         }
     }
-    for keyterm in &settings.keyterms {
+    let of_room = of_room.iter().filter(|_| settings.takes_keyterms());
+    for keyterm in settings.keyterms.iter().map(String::as_str).chain(of_room) {
         query.append_pair("keyterm", keyterm);
     }
     if settings.model_improvement == ModelImprovement::OptOut {
@@ -189,7 +199,7 @@ mod tests {
     #[test]
     fn query_asks_for_everything_and_escapes() {
         assert_eq!(
-            path_and_query(&settings()),
+            path_and_query(&settings(), &Keyterms::default()),
             "/v1/listen?encoding=linear16&sample_rate=16000&channels=1&interim_results=true&punctuate=true\
              &smart_format=true&vad_events=true&utterance_end_ms=1000&endpointing=300&model=nova-3\
              &keyterm=Fourier+%26+co&mip_opt_out=true"

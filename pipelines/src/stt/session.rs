@@ -4,6 +4,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use super::{
     codec::{self, Message, Results, SttSettings},
+    keyterms::Keyterms,
     pending::{Item, Pending},
     timeline::{Edge, Timeline},
 };
@@ -16,6 +17,7 @@ use crate::{
 ///
 /// Every method takes what happened; [`Session::pump`] does what follows from it and from the time.
 pub(crate) struct Session {
+    /// How the next connection is asked; another allocation than [`Link`]'s where that was asked otherwise.
     settings: Arc<SttSettings>,
     link: Link,
     pending: Pending,
@@ -86,13 +88,17 @@ enum Link {
     /// No connection, and none before that time.
     Closed { not_before: MediaTime },
     /// Asked for.
-    Opening { connection: ConnectionId },
+    Opening {
+        connection: ConnectionId,
+        settings: Arc<SttSettings>,
+    },
     /// Audio goes, messages come.
     Open(Box<Open>),
 }
 
 struct Open {
     connection: ConnectionId,
+    settings: Arc<SttSettings>,
     timeline: Timeline,
     /// Seconds of speech that may be sent at once; refilled with time.
     allowance: f64,
@@ -113,6 +119,15 @@ struct Dropped {
     from: u64,
     to: u64,
     reason: GapReason,
+}
+
+/// What sessions of a meeting share when they open connections.
+#[derive(Default)]
+pub(crate) struct Connecting {
+    /// The number of the last connection that any of them asked for.
+    pub(crate) last: u32,
+    /// Words that may be said here.
+    pub(crate) keyterms: Keyterms,
 }
 
 /// Whether the recogniser takes `Finalize`; some close the connection on it.
@@ -139,6 +154,11 @@ impl Session {
             finishing: false,
             outputs: VecDeque::new(),
         }
+    }
+
+    /// Has the recogniser asked otherwise, from the next pause in the speech on.
+    pub(crate) fn ask(&mut self, settings: Arc<SttSettings>) {
+        self.settings = settings;
     }
 
     /// Takes speech, or the silence around it, said at `position` (samples since the meeting began).
@@ -182,12 +202,17 @@ impl Session {
 
     /// The connection stands.
     pub(crate) fn opened(&mut self, connection: ConnectionId, now: MediaTime) {
-        if !matches!(self.link, Link::Opening { connection: opening } if opening == connection) {
-            return;
-        }
+        let settings = match &self.link {
+            Link::Opening {
+                connection: opening,
+                settings,
+            } if *opening == connection => Arc::clone(settings),
+            _ => return,
+        };
         self.pending.restart();
         self.link = Link::Open(Box::new(Open {
             connection,
+            settings,
             timeline: Timeline::default(),
             allowance: BURST_SECONDS,
             allowance_at: now,
@@ -206,8 +231,11 @@ impl Session {
         if self.connection() != Some(connection) {
             return;
         }
-        let Link::Open(open) = std::mem::replace(&mut self.link, Link::Closed { not_before: now }) else {
-            return self.failed(end, now);
+        let open = match std::mem::replace(&mut self.link, Link::Closed { not_before: now }) {
+            Link::Open(open) => open,
+            // What it refused is not what it will be asked for.
+            Link::Opening { settings, .. } if !Arc::ptr_eq(&settings, &self.settings) => return,
+            Link::Opening { .. } | Link::Closed { .. } => return self.failed(end, now),
         };
         if open.closing.is_some() && end == SttEnd::Closed(1000) {
             // It was asked for what it had, and says that this was all.
@@ -251,7 +279,7 @@ impl Session {
     }
 
     /// Does what is due: opens, sends, keeps alive, gives up waiting.
-    pub(crate) fn pump(&mut self, now: MediaTime, next_connection: &mut u32) {
+    pub(crate) fn pump(&mut self, now: MediaTime, connecting: &mut Connecting) {
         self.send(now);
         self.tend(now);
         let Link::Closed { not_before } = self.link else {
@@ -259,10 +287,13 @@ impl Session {
         };
         self.pending.forget_tail(samples_in(self.tail()));
         if now >= not_before && !self.pending.is_empty() {
-            *next_connection += 1;
-            let connection = ConnectionId(*next_connection);
-            self.link = Link::Opening { connection };
-            let path_and_query = codec::path_and_query(&self.settings);
+            connecting.last += 1;
+            let connection = ConnectionId(connecting.last);
+            self.link = Link::Opening {
+                connection,
+                settings: Arc::clone(&self.settings),
+            };
+            let path_and_query = codec::path_and_query(&self.settings, &connecting.keyterms);
             self.outputs.push_back(SessionOutput::Open {
                 connection,
                 path_and_query,
@@ -296,7 +327,7 @@ impl Session {
     fn connection(&self) -> Option<ConnectionId> {
         match &self.link {
             Link::Closed { .. } => None,
-            Link::Opening { connection } => Some(*connection),
+            Link::Opening { connection, .. } => Some(*connection),
             Link::Open(open) => Some(open.connection),
         }
     }
@@ -305,7 +336,7 @@ impl Session {
         let tail = samples_in(self.tail());
         let Link::Open(open) = &mut self.link else { return };
         let mut settled = open.timeline.stream_at(results.start + results.duration);
-        let speech = heard(&open.timeline, &results, self.settings.one_language());
+        let speech = heard(&open.timeline, &results, open.settings.one_language());
         open.answered_until = open.answered_until.max(settled);
         if results.is_final {
             if results.from_finalize {
@@ -392,7 +423,8 @@ impl Session {
         {
             return self.nobody_answers(now);
         }
-        let idle = self.pending.is_empty() && now >= open.last_audio + IDLE_CLOSE;
+        let is_outdated = !Arc::ptr_eq(&open.settings, &self.settings);
+        let idle = self.pending.is_empty() && (is_outdated || now >= open.last_audio + IDLE_CLOSE);
         // A recogniser that doesn't know `Finalize` still answers to the end of the stream.
         let finished = self.finishing && (self.pending.is_empty() || overdue);
         if idle || finished {

@@ -23,6 +23,10 @@ pub(crate) struct RoomSettings {
     /// The language that is spoken, BCP 47; null lets the recogniser find out.
     #[schema(max_length = 35)]
     pub(crate) language: Option<String>,
+    /// Words that may be said, such as a lecture's terms, for recognisers that can make use of them; the room's title and
+    /// people's names are known to them anyway.
+    #[schema(max_items = 50)]
+    pub(crate) keyterms: Vec<String>,
     /// Whether the lecture gets a summary.
     pub(crate) summary: bool,
     /// Whether people may write to one another.
@@ -57,6 +61,7 @@ impl Default for RoomSettings {
             pin: None,
             captions: true,
             language: None,
+            keyterms: Vec::new(),
             summary: true,
             chat: true,
             files: true,
@@ -145,6 +150,16 @@ impl RoomSettings {
                 "a BCP 47 tag such as en or pt-BR",
             ));
         }
+        let is_term = |term: &String| {
+            let letters = term.chars().count();
+            (1..=KEYTERM_LETTERS_MAX).contains(&letters) && !term.contains(char::is_control)
+        };
+        if self.keyterms.len() > KEYTERMS_MAX || !self.keyterms.iter().all(is_term) {
+            return Err(ApiError::invalid(
+                "settings.keyterms",
+                "at most 50, of 1 to 60 letters each, without line breaks",
+            ));
+        }
         if self.max_participants > PARTICIPANTS_MAX {
             return Err(ApiError::invalid("settings.maxParticipants", "at most 100000"));
         }
@@ -160,6 +175,8 @@ impl RoomSettings {
 
 const DAY_MINUTES: u32 = 24 * 60;
 const PARTICIPANTS_MAX: u32 = 100_000;
+const KEYTERMS_MAX: usize = 50;
+const KEYTERM_LETTERS_MAX: usize = 60;
 
 #[cfg(test)]
 mod tests {
@@ -194,6 +211,9 @@ mod tests {
             (json!({ "lobby": "yes" }), "settings.lobby"),
             (json!({ "door": true }), "settings.door"),
             (json!({ "language": "English please" }), "settings.language"),
+            (json!({ "keyterms": ["a\nb"] }), "settings.keyterms"),
+            (json!({ "keyterms": ["x".repeat(61)] }), "settings.keyterms"),
+            (json!({ "keyterms": vec!["x"; 51] }), "settings.keyterms"),
             (json!({ "maxParticipants": -1 }), "settings.maxParticipants"),
             (json!({ "retentionDays": 0 }), "settings.retentionDays"),
         ] {

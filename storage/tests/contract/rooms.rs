@@ -230,6 +230,7 @@ pub(crate) async fn room_is_found_by_id_and_code(place: &Place) {
     let wishes = async |id: &RoomName| database.room_wishes(id).await.expect("readable");
     let expected = RoomWishes {
         chat: true,
+        title: Some(found.title.clone()),
         ..RoomWishes::default()
     };
     assert_eq!(wishes(&id).await, expected);
@@ -255,13 +256,15 @@ pub(crate) async fn room_is_found_by_id_and_code(place: &Place) {
     database.change_room(&id, silent).await.expect("stored");
     assert!(!wishes(&id).await.captions);
     let spoken = RoomChange {
-        settings: Some(r#"{"language":"pt-BR","summary":false,"pin":null}"#),
+        settings: Some(r#"{"language":"pt-BR","keyterms":["Fourier"],"summary":false,"pin":null}"#),
         ..RoomChange::default()
     };
     database.change_room(&id, spoken).await.expect("stored");
     let expected = RoomWishes {
         captions: true,
         language: Some("pt-BR".to_owned()),
+        keyterms: vec!["Fourier".to_owned()],
+        title: Some(found.title.clone()),
         summary: false,
         chat: true,
     };
