@@ -19,10 +19,11 @@ use crate::{
     ApiError, ErrorCode, Service,
     body::{Body, one_line},
     caller::{Caller, SESSION_COOKIE},
-    error::ErrorBody,
+    error::{ErrorBody, Rule},
     oidc::OIDC_PATH,
     password,
     settings::Registration,
+    users,
     wire::timestamp,
 };
 
@@ -313,7 +314,7 @@ impl Service {
     }
 
     /// Begins a session and says so, in the body and in a cookie.
-    async fn logged_in(&self, account: Account, status: StatusCode) -> Result<Response, ApiError> {
+    pub(crate) async fn logged_in(&self, account: Account, status: StatusCode) -> Result<Response, ApiError> {
         let session = self.begin_session(&account).await?;
         let body = LoggedIn {
             user: AccountView::of(&account),
@@ -323,14 +324,15 @@ impl Service {
         Ok((status, [(header::SET_COOKIE, session.cookie)], Json(body)).into_response())
     }
 
-    /// Begins a session.
+    /// Begins a session, unless nobody can log in to the account.
     pub(crate) async fn begin_session(&self, account: &Account) -> Result<Session, ApiError> {
         let lifetime = self.settings.lifetimes.session;
         let expires_at = self.later(lifetime);
         let session = self
             .database
             .open_session(&account.id, self.now(), expires_at)
-            .await?;
+            .await?
+            .ok_or_else(users::disabled)?;
         let token = self.tokens.session(&session, expires_at);
         Ok(Session {
             cookie: self.cookie(SESSION_COOKIE, &token, "/", lifetime.as_secs()),
@@ -360,8 +362,8 @@ impl Service {
         self.count_login(&[from(caller), to]).await
     }
 
-    /// One more try at whichever account the provider will name, from an address.
-    pub(crate) async fn count_login_by_provider(&self, caller: &Caller) -> Result<(), ApiError> {
+    /// One more try at whichever account the provider, or a link, will name, from an address.
+    pub(crate) async fn count_login_from(&self, caller: &Caller) -> Result<(), ApiError> {
         self.count_login(&[from(caller)]).await
     }
 
@@ -414,7 +416,7 @@ const EMAIL_BYTES_MAX: usize = 254;
 /// An address in lower case: something, an at sign, a domain. Whether mail arrives there is for mail to find out.
 pub(crate) fn parse_email(text: &str) -> Result<String, ApiError> {
     let email = text.trim().to_lowercase();
-    let refused = || ApiError::invalid("email", "write an address such as ada@example.org");
+    let refused = || ApiError::broken("email", Rule::Email, "write an address such as ada@example.org");
     let (own, domain) = email.rsplit_once('@').ok_or_else(refused)?;
     let is_plain = |part: &str| {
         !part.is_empty()

@@ -11,7 +11,7 @@ use axum::{
 use lectern_storage::Cursor;
 use serde::{Deserialize, de::DeserializeOwned};
 
-use crate::{ApiError, ErrorCode};
+use crate::{ApiError, ErrorCode, error::Rule};
 
 /// A body of JSON.
 pub(crate) struct Body<T>(pub(crate) T);
@@ -37,7 +37,7 @@ fn refused_body(rejection: JsonRejection) -> ApiError {
                 Some((field, message)) if !field.contains(' ') => (field, message),
                 _ => (missing_field(said).unwrap_or("body"), said),
             };
-            ApiError::invalid(field, without_position(message))
+            ApiError::broken(field, rule_of(said), without_position(message))
         }
         JsonRejection::JsonSyntaxError(_) => ApiError::new(
             ErrorCode::BadRequest,
@@ -57,6 +57,13 @@ fn refused_body(rejection: JsonRejection) -> ApiError {
 /// The field that "missing field `name`" is about.
 fn missing_field(said: &str) -> Option<&str> {
     said.strip_prefix("missing field `")?.split('`').next()
+}
+
+fn rule_of(said: &str) -> Rule {
+    match missing_field(said) {
+        Some(_) => Rule::Required,
+        None => Rule::Invalid,
+    }
 }
 
 /// Where in the body it was says nothing to who made it with a program.
@@ -95,7 +102,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for InQuery<T> {
             let (field, message) = said
                 .split_once(": ")
                 .unwrap_or((missing_field(said).unwrap_or("query"), said));
-            ApiError::invalid(field, message)
+            ApiError::broken(field, rule_of(said), message)
         })
     }
 }
@@ -116,8 +123,7 @@ impl Paging {
     /// The limit and the place to go on from.
     pub(crate) fn parse(self) -> Result<(u32, Option<Cursor>), ApiError> {
         if !(1..=lectern_storage::PAGE_ITEMS_MAX).contains(&self.limit) {
-            let message = format!("from 1 to {}", lectern_storage::PAGE_ITEMS_MAX);
-            return Err(ApiError::invalid("limit", message));
+            return Err(ApiError::out_of_range("limit", 1, lectern_storage::PAGE_ITEMS_MAX));
         }
         let cursor = self.cursor.as_deref().map(Cursor::parse).transpose()?;
         Ok((self.limit, cursor))
@@ -133,19 +139,19 @@ fn default_limit() -> u32 {
 pub(crate) fn one_line(field: &str, text: &str, max: usize) -> Result<String, ApiError> {
     let text = text.trim();
     if text.is_empty() {
-        return Err(ApiError::invalid(field, "it is empty"));
+        return Err(ApiError::broken(field, Rule::Empty, "it is empty"));
     }
     if text.chars().count() > max {
-        return Err(ApiError::invalid(
-            field,
-            format!("it may have at most {max} characters"),
-        ));
+        return Err(ApiError::too_long(field, max));
     }
     match text
         .chars()
         .find(|letter| letter.is_control() || is_invisible(*letter))
     {
-        Some(_) => Err(ApiError::invalid(field, "it has characters that can't be shown")),
+        Some(_) => {
+            let message = "it has characters that can't be shown";
+            Err(ApiError::broken(field, Rule::Unprintable, message))
+        }
         None => Ok(text.to_owned()),
     }
 }
@@ -154,13 +160,10 @@ pub(crate) fn one_line(field: &str, text: &str, max: usize) -> Result<String, Ap
 pub(crate) fn some_text<'a>(field: &str, text: &'a str, max: usize) -> Result<&'a str, ApiError> {
     let text = text.trim();
     if text.is_empty() || text.contains('\0') {
-        return Err(ApiError::invalid(field, "it is empty, or has a NUL in it"));
+        return Err(ApiError::broken(field, Rule::Empty, "it is empty, or has a NUL in it"));
     }
     match text.chars().count() > max {
-        true => Err(ApiError::invalid(
-            field,
-            format!("it may have at most {max} characters"),
-        )),
+        true => Err(ApiError::too_long(field, max)),
         false => Ok(text),
     }
 }

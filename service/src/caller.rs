@@ -27,6 +27,8 @@ pub(crate) struct Caller {
     pub(crate) pass: Option<Pass>,
     /// The key of a server.
     pub(crate) key: Option<ApiKey>,
+    /// The token of a lecture's link.
+    pub(crate) share: Option<String>,
     /// Where they call from.
     pub(crate) address: String,
 }
@@ -55,6 +57,7 @@ impl FromRequestParts<Arc<Service>> for Caller {
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, ApiError> {
         let mut caller = Self {
             address: address_of(parts, service),
+            share: share_of(&parts.headers),
             ..Self::default()
         };
         let identified = caller.identify(service, parts).await;
@@ -245,6 +248,9 @@ pub(crate) const SESSION_COOKIE: &str = "lectern_session";
 /// The cookie of a guest; browsers send it to that room's paths alone.
 pub(crate) const GUEST_COOKIE: &str = "lectern_guest";
 
+/// The token of a lecture's link. In a header, since URLs are kept in logs and histories.
+pub(crate) const SHARE_HEADER: &str = "x-lecture-share";
+
 /// What is stored of a key. Who reads the database can't call by it, and a look-up by it tells nobody by a clock how
 /// much of a key is right.
 pub(crate) fn hash_of_key(key: &str) -> String {
@@ -255,6 +261,11 @@ pub(crate) fn hash_of_key(key: &str) -> String {
         }
     }
     hash
+}
+
+fn share_of(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(SHARE_HEADER)?.to_str().ok()?;
+    Some(value.to_owned())
 }
 
 fn bearer(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {

@@ -66,6 +66,8 @@ pub enum ErrorCode {
     AccessKeyRequired,
     /// A page of another site made this request.
     OriginRefused,
+    /// An administrator has switched the account off.
+    AccountDisabled,
     /// Nobody can register here; an administrator makes accounts.
     RegistrationClosed,
     /// Nobody logs in by a provider here.
@@ -92,6 +94,10 @@ pub enum ErrorCode {
     Banned,
     /// There is nothing at this path.
     NotFound,
+    /// The link was taken back or used, has expired, or never was.
+    LinkEnded,
+    /// There is no such account.
+    UserNotFound,
     /// There is no such room.
     RoomNotFound,
     /// Nobody of that id waits at this door.
@@ -134,6 +140,10 @@ pub enum ErrorCode {
     MethodNotAllowed,
     /// There is an account of that address.
     EmailTaken,
+    /// Nobody would be left who may do everything.
+    LastAdministrator,
+    /// The account holds rooms, and nobody was named who takes them; the details say how many.
+    UserHoldsRooms,
     /// The room is over.
     RoomEnded,
     /// Somebody else decided already.
@@ -150,7 +160,8 @@ pub enum ErrorCode {
     BodyTooLarge,
     /// The body is not JSON, or does not say so.
     UnsupportedMediaType,
-    /// A field is missing or not what it has to be; the details name it.
+    /// A field is missing or not what it has to be; the details name it (`field`) and what it breaks (`rule`), and where there
+    /// are such, the bounds that it has to keep (`minimum`, `limit`).
     ValidationFailed,
     /// Too many requests; the header `Retry-After` says when to come again.
     RateLimited,
@@ -162,6 +173,60 @@ pub enum ErrorCode {
     Unavailable,
     /// Something that is needed is away; the details say what.
     NotReady,
+}
+
+/// What a field breaks, for programs that say so in their own words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(tag = "rule", rename_all = "camelCase")]
+pub(crate) enum Rule {
+    /// It is missing.
+    Required,
+    /// Nothing is written in it.
+    Empty,
+    /// It has characters that can't be shown.
+    Unprintable,
+    /// It has more characters than this.
+    TooLong {
+        /// As many it may have.
+        limit: usize,
+    },
+    /// It has fewer characters than this.
+    TooShort {
+        /// As many it has to have.
+        minimum: usize,
+    },
+    /// It is not within these bounds.
+    OutOfRange {
+        /// The least.
+        minimum: u32,
+        /// The most.
+        limit: u32,
+    },
+    /// It is no address of e-mail.
+    Email,
+    /// It is a password that others would try among the first.
+    Guessable,
+    /// It is no PIN: only digits, this many.
+    Pin {
+        /// The fewest.
+        minimum: usize,
+        /// The most.
+        limit: usize,
+    },
+    /// It is no time.
+    Time,
+    /// It is no name of a time zone.
+    TimeZone,
+    /// It is no language.
+    Language,
+    /// It is no URL that can be called.
+    Url,
+    /// It is no name of a file.
+    FileName,
+    /// It names nobody or nothing that there is.
+    Unknown,
+    /// It is wrong in another way, which the message tells.
+    Invalid,
 }
 
 impl ApiError {
@@ -192,10 +257,27 @@ impl ApiError {
         self.request_id
     }
 
-    /// A field of the request that is not what it has to be.
+    /// A field of the request that is not what it has to be, in a way that has no rule of its own.
     pub(crate) fn invalid(field: &str, message: impl Into<String>) -> Self {
+        Self::broken(field, Rule::Invalid, message)
+    }
+
+    /// A field of the request that breaks a rule.
+    pub(crate) fn broken(field: &str, rule: Rule, message: impl Into<String>) -> Self {
         let message = format!("{field}: {}", message.into());
-        Self::new(ErrorCode::ValidationFailed, message).with_details(json!({ "field": field }))
+        Self::new(ErrorCode::ValidationFailed, message).with_details(rule.details(field))
+    }
+
+    /// A field that has more characters than it may.
+    pub(crate) fn too_long(field: &str, limit: usize) -> Self {
+        let message = format!("it may have at most {limit} characters");
+        Self::broken(field, Rule::TooLong { limit }, message)
+    }
+
+    /// A number, or a number of things, that is too small or too large.
+    pub(crate) fn out_of_range(field: &str, minimum: u32, limit: u32) -> Self {
+        let message = format!("from {minimum} to {limit}");
+        Self::broken(field, Rule::OutOfRange { minimum, limit }, message)
     }
 
     pub(crate) fn not_found(path: &str) -> Self {
@@ -246,6 +328,14 @@ impl ApiError {
     }
 }
 
+impl Rule {
+    fn details(self, field: &str) -> Value {
+        let mut details = serde_json::to_value(self).unwrap_or_default();
+        details["field"] = json!(field);
+        details
+    }
+}
+
 impl From<lectern_storage::Error> for ApiError {
     fn from(error: lectern_storage::Error) -> Self {
         match error {
@@ -276,6 +366,7 @@ impl ErrorCode {
             | Self::OidcDenied
             | Self::EmailUnverified
             | Self::EmailDomainRefused
+            | Self::AccountDisabled
             | Self::AccessKeyRequired
             | Self::OriginRefused
             | Self::RegistrationClosed
@@ -287,6 +378,8 @@ impl ErrorCode {
             | Self::FilesOff => StatusCode::FORBIDDEN,
             Self::NotFound
             | Self::OidcOff
+            | Self::LinkEnded
+            | Self::UserNotFound
             | Self::RoomNotFound
             | Self::EntryNotFound
             | Self::LectureNotFound
@@ -298,6 +391,8 @@ impl ErrorCode {
             | Self::FileNotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::EmailTaken
+            | Self::LastAdministrator
+            | Self::UserHoldsRooms
             | Self::RoomEnded
             | Self::EntryDecided
             | Self::NotScheduled

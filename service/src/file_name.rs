@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderName, HeaderValue, header};
 
-use crate::{ApiError, body::one_line};
+use crate::{ApiError, body::one_line, error::Rule};
 
 /// A name as a person reads it: one line, no path, nothing that hides or turns around what it ends in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,10 +17,10 @@ impl FileName {
         }
         // A name that ends in a dot would be another one on Windows.
         match name.contains(['/', '\\']) || name.ends_with('.') || name.contains(TURNS_LETTERS) {
-            true => Err(ApiError::invalid(
-                "name",
-                "write a file's name, such as slides.pdf, and no path",
-            )),
+            true => {
+                let message = "write a file's name, such as slides.pdf, and no path";
+                Err(ApiError::broken("name", Rule::FileName, message))
+            }
             false => Ok(Self(name)),
         }
     }

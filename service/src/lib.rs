@@ -38,6 +38,7 @@ mod sse;
 mod streams;
 mod tokens;
 mod upload;
+mod users;
 mod webhook;
 mod wire;
 

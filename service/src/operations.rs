@@ -68,7 +68,7 @@ pub(crate) async fn make(
     let key = format!("lk_{}", random::secret().expose_secret());
     let stored = service
         .database
-        .create_api_key(&name, &hash_of_key(&key), service.now())
+        .create_api_key(&name, &hash_of_key(&key), &admin.id, service.now())
         .await?;
     service
         .note(Some(admin.id.as_str()), "key.create", None, Some(&stored.id))

@@ -9,7 +9,7 @@ use argon2::{
 use secrecy::{ExposeSecret, SecretString};
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
-use crate::ApiError;
+use crate::{ApiError, error::Rule};
 
 /// Makes and checks passwords' hashes, a few at a time: each takes 19 MiB and some 20 ms of a core.
 #[derive(Debug, Clone)]
@@ -55,23 +55,28 @@ impl Passwords {
 pub(crate) fn checked(password: SecretString, email: &str) -> Result<SecretString, ApiError> {
     let text = password.expose_secret();
     let letters = text.chars().count();
-    let refuse = |why: &str| Err(ApiError::invalid("password", why));
+    let refuse = |rule, why: &str| Err(ApiError::broken("password", rule, why));
     if letters < PASSWORD_CHARS_MIN {
-        return refuse("it has to have at least 10 characters; three or four words make a good one");
+        let rule = Rule::TooShort {
+            minimum: PASSWORD_CHARS_MIN,
+        };
+        let why = "it has to have at least 10 characters; three or four words make a good one";
+        return refuse(rule, why);
     }
     if letters > PASSWORD_CHARS_MAX {
-        return refuse("it may have at most 200 characters");
+        return Err(ApiError::too_long("password", PASSWORD_CHARS_MAX));
     }
     let lower = text.to_lowercase();
     let own = email.split('@').next().unwrap_or(email);
     if lower == email || (own.len() > 3 && lower.trim_matches(|c: char| !c.is_alphabetic()) == own) {
-        return refuse("it must not be your address");
+        return refuse(Rule::Guessable, "it must not be your address");
     }
     let mut seen: Vec<char> = lower.chars().collect();
     seen.sort_unstable();
     seen.dedup();
     if seen.len() < DIFFERENT_CHARS_MIN || COMMON.iter().any(|common| lower.contains(common)) {
-        return refuse("it is among the first that anybody would try; three or four words make a good one");
+        let why = "it is among the first that anybody would try; three or four words make a good one";
+        return refuse(Rule::Guessable, why);
     }
     Ok(password)
 }

@@ -26,11 +26,11 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     ApiError, Health, Service, accounts, aliases,
-    caller::SESSION_COOKIE,
+    caller::{SESSION_COOKIE, SHARE_HEADER},
     docs::{self, DOCS_PATH, Docs, STYLE_PATH},
     gate, hooks, lectures, oidc, operations,
     pages::Pages,
-    rooms, tokens, webhook,
+    rooms, tokens, users, webhook,
 };
 
 /// The routes, to be served by [`serve`](crate::serve) or called in process by tests.
@@ -78,6 +78,8 @@ fn in_our_form(routes: Router) -> Router {
         }))
         .layer(always("x-content-type-options", "nosniff"))
         .layer(always("referrer-policy", "no-referrer"))
+        // Lectures are shared by link, and are nobody's to find.
+        .layer(always("x-robots-tag", "noindex, nofollow"))
 }
 
 /// The OpenAPI document of every path under `/api`.
@@ -125,6 +127,10 @@ fn api() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(operations::list, operations::make))
         .routes(routes!(operations::revoke))
         .routes(routes!(operations::audit))
+        .routes(routes!(users::list))
+        .routes(routes!(users::change, users::delete))
+        .routes(routes!(users::make_password_link))
+        .routes(routes!(users::use_password_link))
         .routes(routes!(rooms::list, rooms::create))
         .routes(routes!(rooms::show, rooms::change, rooms::delete))
         .routes(routes!(rooms::show_by_code))
@@ -160,6 +166,11 @@ fn api() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(lectures::list))
         .routes(routes!(lectures::show, lectures::erase))
         .routes(routes!(lectures::file))
+        .routes(routes!(
+            lectures::share::show,
+            lectures::share::make,
+            lectures::share::end
+        ))
         .routes(routes!(lectures::segments::list))
         .routes(routes!(lectures::segments::correct))
         .routes(routes!(lectures::segments::versions))
@@ -227,6 +238,7 @@ fn cors(service: &Service) -> CorsLayer {
             HeaderName::from_static("last-event-id"),
             HeaderName::from_static("x-api-key"),
             HeaderName::from_static("x-dev-access-key"),
+            HeaderName::from_static(SHARE_HEADER),
         ])
 }
 

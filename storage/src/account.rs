@@ -5,7 +5,7 @@ use lectern_pipelines::{AccountId, UnixMillis};
 use crate::{
     Database, Error,
     database::{rows, sql, transaction},
-    page::{Cursor, Page, before, id_made_at, page_of, rows_for},
+    page::id_made_at,
 };
 
 /// Somebody who can log in.
@@ -181,28 +181,6 @@ impl Database {
         row.map(account_of).transpose()
     }
 
-    /// Up to `limit` accounts, the latest first, from `after` on.
-    pub async fn accounts(&self, limit: u32, after: Option<&Cursor>) -> Result<Page<Account>, Error> {
-        let (at, id) = before(after);
-        let found = transaction!(self, Read, "list accounts", |connection| {
-            rows!(
-                AccountRow,
-                "select id, email, name, role, created_at from account
-                where (created_at, id) < ($1, $2) order by created_at desc, id desc limit $3",
-                at,
-                id,
-                rows_for(limit)
-            )
-            .fetch_all(&mut *connection)
-            .await?
-        })?;
-        let items = found.into_iter().map(account_of).collect::<Result<Vec<_>, _>>()?;
-        Ok(page_of(items, limit, |last| Cursor {
-            at: last.created_at,
-            id: last.id.as_str().to_owned(),
-        }))
-    }
-
     /// Replaces an account's password and ends its sessions.
     pub async fn set_password_hash(&self, account: &AccountId, hash: &str) -> Result<(), Error> {
         transaction!(self, Write, "replace a password", |connection| {
@@ -219,15 +197,28 @@ impl Database {
         })
     }
 
-    /// Begins a session and returns its id; sessions that have run out are forgotten.
+    /// Begins a session and returns its id, unless nobody can log in to this account; sessions that have run out are
+    /// forgotten.
     pub async fn open_session(
         &self,
         account: &AccountId,
         now: UnixMillis,
         expires_at: UnixMillis,
-    ) -> Result<String, Error> {
+    ) -> Result<Option<String>, Error> {
         let id = id_made_at(now);
-        transaction!(self, Write, "begin a session", |connection| {
+        let begun = transaction!(self, Write, "begin a session", |connection| {
+            // First, so that whoever takes the account's access away meanwhile waits, and then ends this session too.
+            let known = sql!(
+                "update account set last_login_at = $2 where id = $1 and disabled_at is null",
+                account.as_str(),
+                now.0
+            )
+            .execute(&mut *connection)
+            .await?
+            .rows_affected();
+            if known == 0 {
+                return Ok(0);
+            }
             sql!("delete from session where expires_at <= $1", now.0)
                 .execute(&mut *connection)
                 .await?;
@@ -238,9 +229,10 @@ impl Database {
                 expires_at.0
             )
             .execute(&mut *connection)
-            .await?;
+            .await?
+            .rows_affected()
         })?;
-        Ok(id)
+        Ok((begun == 1).then_some(id))
     }
 
     /// Whose session this is, unless it has ended.
@@ -249,7 +241,8 @@ impl Database {
             rows!(
                 AccountRow,
                 "select account.id, email, name, role, created_at
-                from session join account on account.id = account_id where session.id = $1 and expires_at > $2",
+                from session join account on account.id = account_id
+                where session.id = $1 and expires_at > $2 and disabled_at is null",
                 session,
                 now.0
             )
@@ -268,16 +261,23 @@ impl Database {
         })
     }
 
-    /// Makes a key of that name, known by `hash`.
-    pub async fn create_api_key(&self, name: &str, hash: &str, now: UnixMillis) -> Result<ApiKey, Error> {
+    /// Makes a key of that name, known by `hash`. It ends with the access of who makes it.
+    pub async fn create_api_key(
+        &self,
+        name: &str,
+        hash: &str,
+        by: &AccountId,
+        now: UnixMillis,
+    ) -> Result<ApiKey, Error> {
         let id = id_made_at(now);
         transaction!(self, Write, "make an API key", |connection| {
             sql!(
-                "insert into api_key (id, name, hash, created_at) values ($1, $2, $3, $4)",
+                "insert into api_key (id, name, hash, created_at, made_by) values ($1, $2, $3, $4, $5)",
                 &id,
                 name,
                 hash,
-                now.0
+                now.0,
+                by.as_str()
             )
             .execute(&mut *connection)
             .await?;

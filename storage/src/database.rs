@@ -404,6 +404,12 @@ fn migrations(database: &Database) -> Vec<Migration> {
             "guest_captions",
             include_str!("../migrations/0012_guest_captions.sql"),
         ),
+        (
+            13,
+            "administration",
+            include_str!("../migrations/0013_administration.sql"),
+        ),
+        (14, "share", include_str!("../migrations/0014_share.sql")),
     ]
     .into_iter()
     .map(|(version, name, text)| {

@@ -6,6 +6,7 @@
 //! [`Database`] directly. No function here reads a clock: times are arguments.
 
 mod account;
+mod administration;
 mod artifact;
 mod audit;
 mod ban;
@@ -32,12 +33,14 @@ mod retention;
 mod room;
 mod room_news;
 mod search;
+mod share;
 mod summary;
 mod transcript;
 mod webhook_event;
 mod writer;
 
 pub use account::{Account, AccountRole, ApiKey, NewAccount};
+pub use administration::{AccountAccess, AccountChange, AccountOverview, Governed};
 pub use artifact::Artifact;
 pub use audit::{AuditEntry, NewAuditEntry};
 pub use ban::{AtTheDoor, Ban, Banned, BannedBy};
@@ -65,6 +68,7 @@ pub use retention::Expired;
 pub use room::{Door, Room, RoomChange, RoomStatus, RoomWishes};
 pub use room_news::RoomNews;
 pub use search::{FOUND_SEGMENTS_MAX, FoundLecture, FoundSegment};
+pub use share::LectureShare;
 pub use summary::{NewSummary, SUMMARIES_KEPT_MAX, SummaryOrder, SummaryTask, SummaryVersion};
 pub use transcript::Record;
 pub use writer::{MeetingWriter, NotTaken, QUEUED_RECORDS_MAX, Receipt, Writer, WriterTask};

@@ -149,8 +149,110 @@ async function host() {
   done("reopened");
 
   await reads(person);
+  await shares(person);
+  await refuses(person);
   await chooses(person);
   await person.leave();
+}
+
+/** A link for who has no account: made, read by, and taken back. */
+async function shares({ page, look }) {
+  await page.goto(`${base}/lectures/${given.lecture}`);
+  await page.getByRole("button", { name: "Share" }).click();
+  const dialog = page.getByRole("dialog", { name: "Share this lecture" });
+  await dialog.getByLabel("How long").selectOption("7");
+  await look("share");
+  await dialog.getByRole("button", { name: "Make a link" }).click();
+  const field = dialog.getByLabel("The link");
+  const link = await field.inputValue();
+  await dialog.getByText(/^It works until/).waitFor();
+  await dialog.getByRole("button", { name: "Copy" }).click();
+  await page.getByText("Link copied").waitFor();
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), link);
+  await look("share-made");
+  const stranger = await readsByLink(link);
+
+  // Whoever opens it again is told of the link, and can take it back.
+  await page.reload();
+  await page.getByRole("button", { name: "Share" }).click();
+  await dialog.getByText("There has been a link since").waitFor();
+  await look("share-again");
+  await dialog.getByRole("button", { name: "Take the link back" }).click();
+  await dialog.getByRole("button", { name: "Make a link" }).waitFor();
+  await stranger.page.reload();
+  await stranger.page.getByRole("alert").getByText("of no use any more").waitFor();
+  await stranger.look("shared-ended");
+  await stranger.leave();
+  done("share");
+}
+
+/** Somebody without an account reads, and changes nothing; no request has the token in its address. */
+async function readsByLink(link) {
+  const person = await newPerson();
+  const { page } = person;
+  const token = link.split("#share=")[1];
+  const addresses = [];
+  page.on("request", (request) => addresses.push(`${request.url()} ${request.headers().referer ?? ""}`));
+  let isSlow = true;
+  await page.route("**/api/lectures/*", async (route) => {
+    if (isSlow) await page.waitForTimeout(1000);
+    await route.fallback();
+  });
+  const opened = await page.goto(link);
+  assert.match(opened.headers()["x-robots-tag"], /noindex/);
+  await page.getByText("Loading…").first().waitFor();
+  isSlow = false;
+  await page.getByRole("heading", { name: "Transcript" }).waitFor();
+  await page.getByRole("heading", { name: "Summary" }).waitFor();
+  await person.look("shared");
+  for (const name of [/^Correct /, "Share", "More actions"]) {
+    assert.equal(await page.getByRole("button", { name }).count(), 0, `${name} for a reader`);
+  }
+  assert.equal(await page.getByRole("heading", { name: "Written meanwhile" }).count(), 0);
+  for (const [name, start] of [
+    ["PDF", "%PDF"],
+    ["Subtitles (VTT)", "WEBVTT"],
+  ]) {
+    if (name !== "PDF") await page.getByRole("button", { name: "Download" }).click();
+    const download = page.waitForEvent("download");
+    await page.getByRole("button", { name, exact: true }).click();
+    const bytes = await readFile(await (await download).path(), "latin1");
+    assert.ok(bytes.startsWith(start), `${name} begins with ${bytes.slice(0, 10)}`);
+  }
+  // A link within the lecture takes the token's place in the address; the tab still knows it.
+  await page.getByRole("main").getByRole("link", { name: /^\d+:\d\d$/ }).first().click();
+  await page.reload();
+  await page.getByRole("heading", { name: "Transcript" }).waitFor();
+  assert.deepEqual(addresses.filter((address) => address.includes(token)), []);
+
+  person.expect(/status of 500|ERR_INTERNET_DISCONNECTED/);
+  await page.route("**/api/lectures/*", (route) => route.fulfill(failure));
+  await page.reload();
+  await page.getByRole("alert").getByText("on our side").waitFor();
+  await page.unroute("**/api/lectures/*");
+  await page.getByRole("button", { name: "Try again" }).click();
+  await page.getByRole("heading", { name: "Transcript" }).waitFor();
+  await page.context().setOffline(true);
+  await page.getByText("You are offline").waitFor();
+  await page.context().setOffline(false);
+  return person;
+}
+
+/** What is wrong with a field is said beside it, in the reader's language. */
+async function refuses({ page, look, expect }) {
+  expect(/status of 422/);
+  await page.goto(`${base}/`);
+  await page.evaluate(() => localStorage.setItem("lectern.language", "ru"));
+  await page.reload();
+  await page.getByRole("button", { name: "Новая комната" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("О чём встреча?").fill("   ");
+  await dialog.getByRole("button", { name: "Новая комната" }).click();
+  await dialog.getByText("Напишите здесь что-нибудь.").waitFor();
+  await look("room-refused-ru");
+  await page.evaluate(() => localStorage.removeItem("lectern.language"));
+  await page.reload();
+  done("refused");
 }
 
 async function reads({ page, look }) {
@@ -297,6 +399,7 @@ async function administrator() {
   await page.getByText("Rooms captioned").waitFor();
   await page.getByRole("cell", { name: "account.create" }).first().waitFor();
   await person.look("admin");
+  await governs(person);
   await page.getByRole("button", { name: "Account" }).click();
   await page.getByRole("button", { name: "Log out" }).click();
   await page.getByRole("heading", { name: "Log in" }).waitFor();
@@ -306,6 +409,115 @@ async function administrator() {
   await setUp(page);
   await page.getByRole("alert").waitFor();
   done("admin");
+  await person.leave();
+}
+
+/** Accounts: found, switched off and on, given a new password, made administrators, and deleted with an heir. */
+async function governs({ page, look, expect }) {
+  const search = page.getByRole("searchbox", { name: "Find by name or address" });
+  const rows = page.getByRole("table", { name: "Accounts" }).locator("tbody tr");
+  const does = async (row, action) => {
+    await row.getByRole("button", { name: /^Change / }).click();
+    await row.getByRole("button", { name: action }).click();
+  };
+  await search.fill("xyzzy");
+  await page.getByText("Nobody of that name or address").waitFor();
+  await look("users-nothing");
+  await search.fill("ROOT@");
+  const own = rows.filter({ hasText: "root@example.org" });
+  await own.getByText("(you)").waitFor();
+  expect(/status of 409/);
+  await does(own, "Make a host");
+  await page.getByText("Nobody would be left").waitFor();
+
+  await search.fill(given.email);
+  const host = rows.filter({ hasText: given.email });
+  await does(host, "Switch off…");
+  await look("user-disable");
+  await page.getByRole("dialog").getByRole("button", { name: "Switch off" }).click();
+  await host.getByText("Switched off").waitFor();
+  await refusedLogin();
+  await does(host, "Switch on");
+  await host.getByText("Switched off").waitFor({ state: "detached" });
+
+  await does(host, "New password…");
+  await page.getByRole("dialog").getByRole("button", { name: "Make the link" }).click();
+  const link = await page.getByRole("dialog").getByLabel("Their link").inputValue();
+  await look("user-password");
+  await page.getByRole("dialog").getByRole("button", { name: "Close" }).click();
+  await usesLink(link);
+
+  await does(host, "Make an administrator");
+  await host.getByText("Administrator").waitFor();
+  await look("users");
+  await does(host, "Delete…");
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel(/^Who takes/).selectOption({ label: "Root (you)" });
+  await look("user-delete");
+  await dialog.getByRole("button", { name: "Delete" }).click();
+  await page.getByText("Account deleted").waitFor();
+  await host.waitFor({ state: "detached" });
+  await page.goto(`${base}/lectures/${given.lecture}`);
+  await page.getByRole("button", { name: "Share" }).waitFor();
+
+  // What the accounts show while they wait, when the service fails, and when there is no way to it.
+  let answer = "wait";
+  await page.route("**/api/admin/users*", async (route) => {
+    if (answer === "wait") await page.waitForTimeout(1000);
+    if (answer === "fail") return route.fulfill(failure);
+    if (answer === "cut") return route.abort("internetdisconnected");
+    await route.fallback();
+  });
+  await page.goto(`${base}/admin`);
+  const part = page.locator("section", { has: page.getByRole("heading", { name: "Accounts" }) });
+  await part.getByText("Loading…").waitFor();
+  await rows.first().waitFor();
+  expect(/status of 500|ERR_INTERNET_DISCONNECTED/);
+  answer = "fail";
+  await page.reload();
+  await part.getByRole("alert").getByText("on our side").waitFor();
+  answer = "cut";
+  await part.getByRole("button", { name: "Try again" }).click();
+  await part.getByRole("alert").getByText("can't be reached").waitFor();
+  await look("users-error");
+  answer = "all";
+  await part.getByRole("button", { name: "Try again" }).click();
+  await rows.first().waitFor();
+  await page.unroute("**/api/admin/users*");
+  done("users");
+}
+
+/** Whoever is switched off is told so once they have shown who they are. */
+async function refusedLogin() {
+  const person = await newPerson();
+  const { page } = person;
+  person.expect(/status of 403/);
+  await page.goto(`${base}/login`);
+  await page.getByLabel("E-mail address").fill(given.email);
+  await page.getByLabel("Password").fill(given.password);
+  await page.getByRole("button", { name: "Log in" }).click();
+  await page.getByRole("alert").getByText("switched off").waitFor();
+  await person.leave();
+}
+
+/** A new password, which is refused beside its field until it is good; the link then is of no more use. */
+async function usesLink(link) {
+  const person = await newPerson();
+  const { page } = person;
+  person.expect(/status of 422/);
+  await page.goto(link);
+  await page.getByLabel("New password").fill("password password");
+  await page.getByRole("button", { name: "Save and log in" }).click();
+  await page.getByText("Others would try this among the first").waitFor();
+  await person.look("new-password");
+  await page.getByLabel("New password").fill("three words of mine");
+  await page.getByRole("button", { name: "Save and log in" }).click();
+  await page.getByRole("navigation", { name: "Pages" }).waitFor();
+  await page.goto("about:blank");
+  await page.goto(link);
+  await page.getByLabel("New password").fill("four words in order");
+  await page.getByRole("button", { name: "Save and log in" }).click();
+  await page.getByRole("alert").getByText("of no use any more").waitFor();
   await person.leave();
 }
 
@@ -361,7 +573,7 @@ async function look(page, name, { looksOnly = false } = {}) {
     await page.emulateMedia({ colorScheme: theme });
     await page.evaluate(drawn);
     if (!looksOnly) await examine(page, `${name}, ${theme}`);
-    if (pictures) await picture(page, theme === "light" ? name : `${name}-dark`, theme === "light");
+    if (pictures) await picture(page, theme === "light" ? name : `${name}-dark`);
   }
   await page.emulateMedia({ colorScheme: "light" });
   const { width, height } = page.viewportSize();
@@ -388,10 +600,9 @@ async function examine(page, where) {
   assert.deepEqual(told, [], where);
 }
 
-async function picture(page, name, everySize) {
+async function picture(page, name) {
   const before = page.viewportSize();
   for (const [size, [width, height]] of Object.entries(SIZES)) {
-    if (!everySize && size !== "desktop") continue;
     await page.setViewportSize({ width, height });
     await page.screenshot({ path: join(pictures, `${name}-${size}.png`), fullPage: size === "phone" });
   }

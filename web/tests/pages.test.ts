@@ -4,6 +4,7 @@ import { waitBefore } from "../src/api/events.js";
 import { figuresOf, quantile, samplesOf } from "../src/pages/admin/metrics.js";
 import { codeIn, joinPath } from "../src/pages/home/link.js";
 import { formOf, localTime, wantedRoom } from "../src/pages/home/room-settings.js";
+import { shareHeaders, shareToken } from "../src/pages/lecture/share.js";
 import { segmentAt, turnsOf, type Gap, type Spoken } from "../src/pages/lecture/turns.js";
 import { loginPath, nextPath } from "../src/pages/login/next.js";
 
@@ -127,4 +128,17 @@ test("a quantile is within its bucket, and nothing beyond the last is made up", 
   assert.equal(quantile(samples, "x", 0.5), 1);
   assert.equal(quantile(samples, "y", 0.5), null);
   assert.equal(quantile(samples, "z", 0.5), null);
+});
+
+test("a tab keeps the token of a link while it goes about in the lecture", () => {
+  const kept = new Map<string, string>();
+  const tab = { getItem: (key: string) => kept.get(key) ?? null, setItem: kept.set.bind(kept) };
+  assert.equal(shareToken("one", "", tab), null);
+  assert.equal(shareToken("one", "#share=", tab), null);
+  assert.equal(shareToken("one", "#share=abc-_1", tab), "abc-_1");
+  assert.equal(shareToken("one", "#SG_1", tab), "abc-_1");
+  // Loaded again, with another lecture in between.
+  assert.equal(shareToken("two", "#SG_1", tab), null);
+  assert.deepEqual([...kept.values()], ["abc-_1"]);
+  assert.deepEqual([shareHeaders(null), shareHeaders("x")], [{}, { "x-lecture-share": "x" }]);
 });

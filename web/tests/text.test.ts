@@ -117,8 +117,8 @@ test("errors are told in one's language, and as the service words them where we 
   const told = new ApiError("ROOM_NOT_FOUND", "there is no such room");
   assert.match(errorText(told, "ru"), /комнаты нет/);
   assert.equal(
-    errorText(new ApiError("VALIDATION_FAILED", "title: it is empty"), "ru"),
-    "Title: it is empty.",
+    errorText(new ApiError("WEBHOOK_FULL", "too much waits"), "ru"),
+    "Too much waits.",
   );
   assert.match(errorText(new TypeError("x is undefined"), "en"), /on our side/);
 });

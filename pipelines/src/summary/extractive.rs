@@ -80,7 +80,7 @@ impl Text<'_> {
     }
 
     fn title(&self, key_phrases: &[(String, Vec<TermId>)]) -> String {
-        let first_words = || self.sentences.first().map(|sentence| clipped(&sentence.text));
+        let first_words = || self.sentences.first().map(|sentence| opening(&sentence.text));
         let room = || clipped(self.lecture.called());
         title_of(key_phrases).or_else(first_words).unwrap_or_else(room)
     }
@@ -132,7 +132,7 @@ impl Text<'_> {
 
     fn chapter_title(&self, topic: &Range<usize>) -> String {
         let terms = self.phrases(&self.terms[topic.clone()], TITLE_TERMS_MAX);
-        title_of(&terms).unwrap_or_else(|| clipped(&self.sentences[topic.start].text))
+        title_of(&terms).unwrap_or_else(|| opening(&self.sentences[topic.start].text))
     }
 
     fn key_term(&self, term: String, parts: &[TermId]) -> KeyTerm {
@@ -240,9 +240,18 @@ fn title_of(phrases: &[(String, Vec<TermId>)]) -> Option<String> {
         .map(|(term, _)| term.as_str())
         .collect::<Vec<_>>()
         .join(", ");
-    let mut characters = listed.chars();
-    let first = characters.next()?;
-    Some(first.to_uppercase().chain(characters).collect())
+    (!listed.is_empty()).then(|| capitalised(&listed))
+}
+
+/// The first words, as a title has them: recognisers give lower case alone.
+fn opening(text: &str) -> String {
+    capitalised(&clipped(text))
+}
+
+fn capitalised(text: &str) -> String {
+    let mut characters = text.chars();
+    let first = characters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(characters).collect()
 }
 
 /// The beginning of a text, up to a space where there is one.
@@ -289,6 +298,20 @@ mod tests {
         assert_eq!(summary.chapters[0].title, "Hello");
         assert_eq!(summary.chapters[0].start, MediaTime::from_millis(3000));
         assert_eq!(summary.abstract_lines[0].text, "Hello.");
+    }
+
+    #[test]
+    fn title_of_first_words_begins_with_a_capital_where_there_are_any() {
+        for (words, title) in [
+            ("the weather today", "The weather today"),
+            ("погода сегодня", "Погода сегодня"),
+            ("今天天气", "今天天气"),
+            ("3 things", "3 things"),
+        ] {
+            let summary = extractive(&lecture([said(words, 3, 4)]));
+            assert_eq!(summary.title, title);
+            assert_eq!(summary.chapters[0].title, title);
+        }
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::{
     ApiError, ErrorCode, Service,
     body::{Body, InPath, InQuery, Paging, one_line},
     caller::Caller,
-    error::ErrorBody,
+    error::{ErrorBody, Rule},
     rooms::parse_id,
     wire::{Items, timestamp},
 };
@@ -338,7 +338,7 @@ impl Service {
     fn checked_url(&self, text: &str) -> Result<String, ApiError> {
         let url = self.courier.guard.parse(text.trim());
         url.map(String::from)
-            .map_err(|refused| ApiError::invalid("url", refused.to_string()))
+            .map_err(|refused| ApiError::broken("url", Rule::Url, refused.to_string()))
     }
 
     async fn note_hook(&self, by: &Account, action: &'static str, hook: &Hook) -> Result<(), ApiError> {

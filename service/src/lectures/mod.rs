@@ -2,6 +2,7 @@
 
 mod search;
 pub(crate) mod segments;
+pub(crate) mod share;
 pub(crate) mod summaries;
 
 use std::{sync::Arc, time::Duration};
@@ -116,15 +117,14 @@ pub(crate) async fn show(
     caller: Caller,
     InPath(id): InPath<String>,
 ) -> Result<Json<WholeLecture>, ApiError> {
-    let (overview, _) = service.readable_lecture(&caller, id).await?;
+    let (overview, reader) = service.readable_lecture(&caller, id).await?;
     let (lecture, summary) = service.stored_lecture(&overview.id).await?;
     let artifacts = service.database.artifacts(&overview.id).await?;
-    let until = overview.ended_at.unwrap_or_else(|| service.now());
-    let (room, since) = (&overview.room, overview.started_at);
-    let chat = service
-        .database
-        .messages_between(room, since, until, CHAT_MAX)
-        .await?;
+    let (chat, shared_files) = match reader {
+        // What people wrote and shared was for who was there.
+        Reader::ByLink => (Vec::new(), Vec::new()),
+        Reader::Host(_) | Reader::Guest => service.left_by_people(&overview).await?,
+    };
     let duration_ms = u64::try_from(lecture.duration.as_millis()).unwrap_or(u64::MAX);
     let mut exported = written(lecture, summary, ExportFormat::Json)
         .await
@@ -135,9 +135,9 @@ pub(crate) async fn show(
         participant_list: take("participants"),
         gaps: take("gaps"),
         summary: take("summary"),
-        chat: chat.iter().map(MessageView::of).collect(),
+        chat,
         files: files_of(&overview, &artifacts),
-        shared_files: service.files_of_lecture(&overview.room, &overview.id).await?,
+        shared_files,
         overview: LectureView::of(&overview),
     }))
 }
@@ -196,11 +196,31 @@ enum Reader {
     Host(Account),
     /// Who was let in.
     Guest,
+    /// Whoever was given the lecture's link.
+    ByLink,
 }
 
 impl Service {
-    /// A lecture that the caller may read: as who holds its room, or as who was let in.
+    /// A lecture that the caller may read: as who holds its room, as who was let in, or by its link.
     async fn readable_lecture(
+        &self,
+        caller: &Caller,
+        id: String,
+    ) -> Result<(MeetingOverview, Reader), ApiError> {
+        let Some(token) = &caller.share else {
+            return self.own_lecture(caller, id).await;
+        };
+        match self.own_lecture(caller, id.clone()).await {
+            Ok(found) => Ok(found),
+            Err(_) => {
+                let overview = self.shared_lecture(caller, token, &id).await?;
+                Ok((overview, Reader::ByLink))
+            }
+        }
+    }
+
+    /// A lecture that the caller may read as who holds its room, or as who was let in.
+    async fn own_lecture(
         &self,
         caller: &Caller,
         id: String,
@@ -230,9 +250,9 @@ impl Service {
         caller: &Caller,
         id: String,
     ) -> Result<(MeetingOverview, Account), ApiError> {
-        match self.readable_lecture(caller, id).await? {
+        match self.own_lecture(caller, id).await? {
             (overview, Reader::Host(account)) => Ok((overview, account)),
-            (_, Reader::Guest) => Err(ApiError::forbidden("only who holds the room may do this")),
+            (_, Reader::Guest | Reader::ByLink) => Err(ApiError::forbidden("only who holds the room may do this")),
         }
     }
 
@@ -249,6 +269,21 @@ impl Service {
             Standing::Guest(guest) if guest.state == GuestState::Admitted => Some(Reader::Guest),
             Standing::Guest(_) | Standing::Stranger => None,
         })
+    }
+
+    /// What people wrote and shared in a lecture's room while it lasted.
+    async fn left_by_people(
+        &self,
+        overview: &MeetingOverview,
+    ) -> Result<(Vec<MessageView>, Vec<SharedFileView>), ApiError> {
+        let until = overview.ended_at.unwrap_or_else(|| self.now());
+        let (room, since) = (&overview.room, overview.started_at);
+        let chat = self
+            .database
+            .messages_between(room, since, until, CHAT_MAX)
+            .await?;
+        let files = self.files_of_lecture(room, &overview.id).await?;
+        Ok((chat.iter().map(MessageView::of).collect(), files))
     }
 
     async fn stored_lecture(&self, id: &MeetingId) -> Result<(Lecture, Option<Summary>), ApiError> {

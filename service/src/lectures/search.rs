@@ -59,10 +59,7 @@ impl Search {
             return Ok(None);
         };
         match q.chars().count() > QUERY_CHARS_MAX {
-            true => Err(ApiError::invalid(
-                "q",
-                format!("it may have at most {QUERY_CHARS_MAX} characters"),
-            )),
+            true => Err(ApiError::too_long("q", QUERY_CHARS_MAX)),
             false => Ok(Some(SearchQuery::parse(&q))),
         }
     }

@@ -12,7 +12,7 @@ use crate::{
     ApiError, ErrorCode, Service,
     body::{Body, InPath, InQuery, Paging, some_text},
     caller::Caller,
-    error::ErrorBody,
+    error::{ErrorBody, Rule},
     wire::{Items, timestamp},
 };
 
@@ -93,7 +93,7 @@ pub(crate) async fn correct(
 ) -> Result<Json<SegmentView>, ApiError> {
     let (overview, account) = service.held_lecture(&caller, id).await?;
     let segment = SegmentId::parse(segment).map_err(|_| no_segment())?;
-    let nobody = || ApiError::invalid("speaker", "nobody of this identity was there");
+    let nobody = || ApiError::broken("speaker", Rule::Unknown, "nobody of this identity was there");
     let speaker = new.speaker.map(ParticipantIdentity::parse).transpose();
     let speaker = speaker.map_err(|_| nobody())?;
     let correction = Correction {

@@ -13,7 +13,7 @@ use crate::{
     ApiError, ErrorCode, Service,
     body::{Body, InPath, some_text},
     caller::Caller,
-    error::ErrorBody,
+    error::{ErrorBody, Rule},
     wire::{Items, timestamp},
 };
 
@@ -104,7 +104,8 @@ pub(crate) async fn list(
 impl Wanted {
     fn parse(self) -> Result<SummaryOrder, ApiError> {
         if !self.language.as_deref().is_none_or(is_language_tag) {
-            return Err(ApiError::invalid("language", "a BCP 47 tag such as en or pt-BR"));
+            let message = "a BCP 47 tag such as en or pt-BR";
+            return Err(ApiError::broken("language", Rule::Language, message));
         }
         let instructions = self.instructions.as_deref();
         let instructions = instructions.map(|text| some_text("instructions", text, WISH_CHARS_MAX));

@@ -114,7 +114,7 @@ pub async fn probe_oidc(settings: &Oidc) -> Result<(), Error> {
 impl Service {
     async fn begin_login(&self, caller: &Caller, next: PagePath) -> Result<Response, ApiError> {
         let provider = self.provider()?;
-        self.count_login_by_provider(caller).await?;
+        self.count_login_from(caller).await?;
         let flow = Flow::new(next, self.later(self.settings.lifetimes.oidc));
         let secrets = flow.secrets(&self.settings.jwt_secret);
         let url = provider.login_url(&secrets, self.now()).await;

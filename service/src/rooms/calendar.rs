@@ -19,7 +19,7 @@ use crate::{
     body::{Body, InPath},
     calendar::{Address, Event, Mail, Meeting, Purpose, Zone},
     caller::Caller,
-    error::ErrorBody,
+    error::{ErrorBody, Rule},
     file_name::attachment,
     wire::in_html,
 };
@@ -262,18 +262,16 @@ impl Inviting<'_> {
 }
 
 fn parse_addresses(emails: &[String]) -> Result<Vec<Address>, ApiError> {
-    if !(1..=PEOPLE_MAX).contains(&emails.len()) {
-        return Err(ApiError::invalid(
-            "emails",
-            format!("from 1 to {PEOPLE_MAX} addresses"),
-        ));
+    let count = u32::try_from(emails.len()).unwrap_or(u32::MAX);
+    if !(1..=PEOPLE_MAX).contains(&count) {
+        return Err(ApiError::out_of_range("emails", 1, PEOPLE_MAX));
     }
     let mut seen = BTreeSet::new();
     let mut people = Vec::new();
     for (index, email) in emails.iter().enumerate() {
         let Some(address) = Address::parse(email) else {
             let message = "write an address such as ada@example.org, without a name around it";
-            return Err(ApiError::invalid(&format!("emails[{index}]"), message));
+            return Err(ApiError::broken(&format!("emails[{index}]"), Rule::Email, message));
         };
         if seen.insert(address.as_str().to_lowercase()) {
             people.push(address);
@@ -289,4 +287,4 @@ fn no_sender() -> ApiError {
     )
 }
 
-const PEOPLE_MAX: usize = 100;
+const PEOPLE_MAX: u32 = 100;

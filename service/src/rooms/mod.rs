@@ -27,7 +27,7 @@ use crate::{
     ApiError, Service,
     body::{Body, InPath, InQuery, Paging, one_line},
     caller::{Caller, Standing},
-    error::ErrorBody,
+    error::{ErrorBody, Rule},
     random,
     wire::{Items, timestamp},
 };
@@ -344,7 +344,8 @@ pub(crate) fn parse_id(id: String) -> Result<RoomName, ApiError> {
 
 /// A time as RFC 3339 has it, from 1970 on.
 fn parse_time(text: &str) -> Result<UnixMillis, ApiError> {
-    let refused = || ApiError::invalid("startsAt", "write a time such as 2027-03-01T09:30:00+01:00");
+    let message = "write a time such as 2027-03-01T09:30:00+01:00";
+    let refused = || ApiError::broken("startsAt", Rule::Time, message);
     let at = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| refused())?;
     let millis = i64::try_from(at.unix_timestamp_nanos() / 1_000_000).map_err(|_| refused())?;
     match millis {

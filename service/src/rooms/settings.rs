@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::schedule::Recurrence;
-use crate::{ApiError, calendar::Zone};
+use crate::{ApiError, calendar::Zone, error::Rule};
 
 /// What who holds a room may choose.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -131,24 +131,28 @@ impl RoomSettings {
 
     fn checked(mut self) -> Result<Self, ApiError> {
         if !(1..=DAY_MINUTES).contains(&self.duration_minutes) {
-            return Err(ApiError::invalid("settings.durationMinutes", "from 1 to 1440"));
+            return Err(ApiError::out_of_range("settings.durationMinutes", 1, DAY_MINUTES));
         }
         let Some(zone) = Zone::parse(&self.time_zone) else {
             let message = "a name of the IANA time zone database, such as Europe/Berlin or UTC";
-            return Err(ApiError::invalid("settings.timeZone", message));
+            return Err(ApiError::broken("settings.timeZone", Rule::TimeZone, message));
         };
         self.time_zone = zone.name().to_owned();
         self.recurrence.as_ref().map_or(Ok(()), Recurrence::check)?;
-        let is_pin =
-            |pin: &String| (4..=12).contains(&pin.len()) && pin.bytes().all(|byte| byte.is_ascii_digit());
+        let is_pin = |pin: &String| {
+            (PIN_DIGITS_MIN..=PIN_DIGITS_MAX).contains(&pin.len())
+                && pin.bytes().all(|byte| byte.is_ascii_digit())
+        };
         if !self.pin.as_ref().is_none_or(is_pin) {
-            return Err(ApiError::invalid("settings.pin", "4 to 12 digits, as a text"));
+            let rule = Rule::Pin {
+                minimum: PIN_DIGITS_MIN,
+                limit: PIN_DIGITS_MAX,
+            };
+            return Err(ApiError::broken("settings.pin", rule, "4 to 12 digits, as a text"));
         }
         if !self.language.as_deref().is_none_or(is_language_tag) {
-            return Err(ApiError::invalid(
-                "settings.language",
-                "a BCP 47 tag such as en or pt-BR",
-            ));
+            let message = "a BCP 47 tag such as en or pt-BR";
+            return Err(ApiError::broken("settings.language", Rule::Language, message));
         }
         let is_term = |term: &String| {
             let letters = term.chars().count();
@@ -161,18 +165,17 @@ impl RoomSettings {
             ));
         }
         if self.max_participants > PARTICIPANTS_MAX {
-            return Err(ApiError::invalid("settings.maxParticipants", "at most 100000"));
+            return Err(ApiError::out_of_range("settings.maxParticipants", 0, PARTICIPANTS_MAX));
         }
         match self.retention_days {
-            Some(0 | 3651..) => Err(ApiError::invalid(
-                "settings.retentionDays",
-                "from 1 to 3650, or null",
-            )),
+            Some(0 | 3651..) => Err(ApiError::out_of_range("settings.retentionDays", 1, 3650)),
             _ => Ok(self),
         }
     }
 }
 
+const PIN_DIGITS_MIN: usize = 4;
+const PIN_DIGITS_MAX: usize = 12;
 const DAY_MINUTES: u32 = 24 * 60;
 const PARTICIPANTS_MAX: u32 = 100_000;
 const KEYTERMS_MAX: usize = 50;

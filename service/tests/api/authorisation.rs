@@ -55,6 +55,28 @@ const TABLE: &[(&str, &str, [u16; 6])] = &[
     ),
     ("DELETE /api/keys/{keyId}", "", [401, 401, 403, 403, 204, 401]),
     ("GET /api/audit", "", [401, 401, 403, 403, 200, 401]),
+    // Accounts of others.
+    ("GET /api/admin/users", "", [401, 401, 403, 403, 200, 401]),
+    (
+        "PATCH /api/admin/users/{userId}",
+        r#"{"role":"HOST"}"#,
+        [401, 401, 403, 403, 200, 401],
+    ),
+    (
+        "DELETE /api/admin/users/{userId}",
+        "",
+        [401, 401, 403, 403, 204, 401],
+    ),
+    (
+        "POST /api/admin/users/{userId}/password-link",
+        "",
+        [401, 401, 403, 403, 201, 401],
+    ),
+    (
+        "POST /api/auth/password-link",
+        r#"{"token":"x","password":"correct horse battery"}"#,
+        [404; 6],
+    ),
     // Rooms.
     ("GET /api/rooms", "", [401, 401, 200, 200, 200, 401]),
     (
@@ -272,6 +294,21 @@ const TABLE: &[(&str, &str, [u16; 6])] = &[
         [401, 403, 200, 403, 200, 403],
     ),
     (
+        "GET /api/lectures/{lectureId}/share",
+        "",
+        [401, 403, 200, 403, 200, 403],
+    ),
+    (
+        "POST /api/lectures/{lectureId}/share",
+        "{}",
+        [401, 403, 201, 403, 201, 403],
+    ),
+    (
+        "DELETE /api/lectures/{lectureId}/share",
+        "",
+        [401, 403, 204, 403, 204, 403],
+    ),
+    (
         "DELETE /api/lectures/{lectureId}",
         "",
         [401, 403, 204, 403, 204, 403],
@@ -424,6 +461,7 @@ async fn every_route_lets_in_whom_its_row_says(place: Place) {
                     Some(json!({ "name": "k" })),
                 )
                 .await;
+            let user = crate::users::stored(&world, &format!("user-{id}@example.org")).await;
             let lecture = crate::lectures::held_meeting(&world, &id).await;
             let webhook = crate::hooks::made(&world, &owner, &id).await;
             let filled = |text_with_names: &str| {
@@ -438,6 +476,7 @@ async fn every_route_lets_in_whom_its_row_says(place: Place) {
                     .replace("{keyId}", &text(&key["id"]))
                     .replace("{webhookId}", &text(&webhook["id"]))
                     .replace("{ownerId}", &owner_id)
+                    .replace("{userId}", user.id.as_str())
                     .replace(
                         "new@example.org",
                         &format!("new-{id}-{}@example.org", caller.len()),

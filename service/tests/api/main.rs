@@ -28,7 +28,9 @@ mod replicas;
 mod retention;
 mod rooms;
 mod security;
+mod shares;
 mod stream;
+mod users;
 mod webhook;
 mod world;
 

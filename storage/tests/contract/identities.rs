@@ -91,7 +91,7 @@ pub(crate) async fn linked_account_has_one_way_in(place: &Place) {
     let database = &place.database;
     let account = with_password(database, "ada@example.org").await;
     let session = database.open_session(&account.id, NOW, UnixMillis(5_000)).await;
-    let session = session.expect("stored");
+    let session = session.expect("stored").expect("somebody may log in");
     let link = async |identity| {
         let linked = database.link_identity(&account.id, identity, NOW).await;
         linked.expect("stored")

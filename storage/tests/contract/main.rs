@@ -3,6 +3,7 @@
 //! `cargo test -p lectern-storage --test contract -- sqlite folder` needs nothing; the others need servers:
 //! `make test`, or `scripts/with-services cargo test -p lectern-storage`.
 
+mod administration;
 mod chat;
 mod corrections;
 mod files;
@@ -17,6 +18,7 @@ mod rooms;
 mod rows;
 mod s3;
 mod search;
+mod shares;
 mod sqlite;
 mod summaries;
 mod things;
@@ -98,6 +100,17 @@ macro_rules! database_contract {
             linked_account_has_one_way_in
             linked_administrator_keeps_their_password
             login_flow_ends_once
+        );
+        crate::contract!($open, administration:
+            accounts_are_found_by_name_and_address
+            access_ends_with_all_that_gave_it
+            last_administrator_stays
+            of_two_administrators_taken_away_at_once_one_stays
+            account_with_rooms_goes_when_somebody_takes_them
+            password_link_works_once
+        );
+        crate::contract!($open, shares:
+            share_lasts_until_it_ends
         );
         crate::contract!($open, hooks:
             hook_comes_back_as_it_was_made

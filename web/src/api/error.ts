@@ -12,6 +12,13 @@ type ByProvider =
   | "EMAIL_UNVERIFIED"
   | "EMAIL_DOMAIN_REFUSED";
 
+/** What a field breaks, by the service's name, and the bounds that it has to keep. */
+export interface Rule {
+  name: string;
+  minimum: number | null;
+  limit: number | null;
+}
+
 export class ApiError extends Error {
   constructor(
     readonly code: Code,
@@ -23,6 +30,8 @@ export class ApiError extends Error {
     readonly retryAfter: number | null = null,
     /** What the log calls the request. */
     readonly requestId: string | null = null,
+    /** What the field breaks, if the service says so. */
+    readonly rule: Rule | null = null,
   ) {
     super(message);
   }
@@ -47,7 +56,7 @@ export function errorOf(response: Response, body: unknown): ApiError {
     );
   }
   const { code, message, details } = body.error;
-  return new ApiError(code, message, fieldOf(details), retryAfter, body.requestId);
+  return new ApiError(code, message, fieldOf(details), retryAfter, body.requestId, ruleOf(details));
 }
 
 function isErrorBody(body: unknown): body is components["schemas"]["ErrorBody"] {
@@ -57,6 +66,13 @@ function isErrorBody(body: unknown): body is components["schemas"]["ErrorBody"] 
 function fieldOf(details: unknown): string | null {
   const isNamed = typeof details === "object" && details !== null && "field" in details;
   return isNamed && typeof details.field === "string" ? details.field : null;
+}
+
+function ruleOf(details: unknown): Rule | null {
+  if (typeof details !== "object" || details === null) return null;
+  const { rule, minimum, limit } = details as Record<string, unknown>;
+  const number = (value: unknown) => (typeof value === "number" ? value : null);
+  return typeof rule === "string" ? { name: rule, minimum: number(minimum), limit: number(limit) } : null;
 }
 
 function seconds(header: string | null): number | null {

@@ -4,6 +4,61 @@
  */
 
 export interface paths {
+    "/api/admin/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every account, the latest first; with `q`, those whose name or address has it in it. */
+        get: operations["get_api_admin_users"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/users/{userId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Deletes an account. Its rooms and lectures go to `heir`; without one, an account that holds rooms is refused. What they
+         *     said and wrote in the rooms of others stays there.
+         */
+        delete: operations["delete_api_admin_users_userId"];
+        options?: never;
+        head?: never;
+        /** Changes what somebody may do, or whether they can log in. One administrator who can log in stays. */
+        patch: operations["patch_api_admin_users_userId"];
+        trace?: never;
+    };
+    "/api/admin/users/{userId}/password-link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes a link by which somebody sets a new password, once, within a day. The one before is of no use any more. */
+        post: operations["post_api_admin_users_userId_password_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/audit": {
         parameters: {
             query?: never;
@@ -137,6 +192,23 @@ export interface paths {
         put?: never;
         /** Replaces one's password; every session but the new one ends. */
         post: operations["post_api_auth_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/password-link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sets the password that a link is for, and logs in; every session before ends. */
+        post: operations["post_api_auth_password_link"];
         delete?: never;
         options?: never;
         head?: never;
@@ -296,6 +368,28 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/lectures/{lectureId}/share": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether a lecture has a link by which somebody without an account reads it; for who holds the room. */
+        get: operations["get_api_lectures_lectureId_share"];
+        put?: never;
+        /**
+         * Makes a link by which whoever has it reads the lecture: page, transcripts and PDF, and nothing else. The one before ends.
+         *     For who holds the room.
+         */
+        post: operations["post_api_lectures_lectureId_share"];
+        /** Takes a lecture's link back: nobody reads it by that any more. There need not be one. For who holds the room. */
+        delete: operations["delete_api_lectures_lectureId_share"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1337,7 +1431,7 @@ export interface components {
          * @description Every kind of error that a caller may have to tell apart.
          * @enum {string}
          */
-        ErrorCode: "BAD_REQUEST" | "UNAUTHENTICATED" | "LOGIN_FAILED" | "FORBIDDEN" | "ACCESS_KEY_REQUIRED" | "ORIGIN_REFUSED" | "REGISTRATION_CLOSED" | "OIDC_OFF" | "OIDC_EXPIRED" | "OIDC_DENIED" | "OIDC_FAILED" | "OIDC_UNAVAILABLE" | "EMAIL_UNVERIFIED" | "EMAIL_DOMAIN_REFUSED" | "PIN_REQUIRED" | "PIN_WRONG" | "ROOM_LOCKED" | "BANNED" | "NOT_FOUND" | "ROOM_NOT_FOUND" | "ENTRY_NOT_FOUND" | "LECTURE_NOT_FOUND" | "SEGMENT_NOT_FOUND" | "SEGMENT_CHANGED" | "NOT_YET" | "NOT_IN_ROOM" | "MESSAGE_NOT_FOUND" | "WEBHOOK_NOT_FOUND" | "DELIVERY_NOT_FOUND" | "CHAT_OFF" | "FILE_NOT_FOUND" | "FILES_OFF" | "TOO_MANY_FILES" | "FILE_TOO_LARGE" | "FILE_TYPE_REFUSED" | "RANGE_NOT_SATISFIABLE" | "NOT_SCHEDULED" | "NO_SENDER" | "METHOD_NOT_ALLOWED" | "EMAIL_TAKEN" | "ROOM_ENDED" | "ENTRY_DECIDED" | "WEBHOOK_OFF" | "TOO_MANY_WEBHOOKS" | "WEBHOOK_FULL" | "LOBBY_FULL" | "BODY_TOO_LARGE" | "UNSUPPORTED_MEDIA_TYPE" | "VALIDATION_FAILED" | "RATE_LIMITED" | "INTERNAL" | "LIVEKIT_UNAVAILABLE" | "UNAVAILABLE" | "NOT_READY";
+        ErrorCode: "BAD_REQUEST" | "UNAUTHENTICATED" | "LOGIN_FAILED" | "FORBIDDEN" | "ACCESS_KEY_REQUIRED" | "ORIGIN_REFUSED" | "ACCOUNT_DISABLED" | "REGISTRATION_CLOSED" | "OIDC_OFF" | "OIDC_EXPIRED" | "OIDC_DENIED" | "OIDC_FAILED" | "OIDC_UNAVAILABLE" | "EMAIL_UNVERIFIED" | "EMAIL_DOMAIN_REFUSED" | "PIN_REQUIRED" | "PIN_WRONG" | "ROOM_LOCKED" | "BANNED" | "NOT_FOUND" | "LINK_ENDED" | "USER_NOT_FOUND" | "ROOM_NOT_FOUND" | "ENTRY_NOT_FOUND" | "LECTURE_NOT_FOUND" | "SEGMENT_NOT_FOUND" | "SEGMENT_CHANGED" | "NOT_YET" | "NOT_IN_ROOM" | "MESSAGE_NOT_FOUND" | "WEBHOOK_NOT_FOUND" | "DELIVERY_NOT_FOUND" | "CHAT_OFF" | "FILE_NOT_FOUND" | "FILES_OFF" | "TOO_MANY_FILES" | "FILE_TOO_LARGE" | "FILE_TYPE_REFUSED" | "RANGE_NOT_SATISFIABLE" | "NOT_SCHEDULED" | "NO_SENDER" | "METHOD_NOT_ALLOWED" | "EMAIL_TAKEN" | "LAST_ADMINISTRATOR" | "USER_HOLDS_ROOMS" | "ROOM_ENDED" | "ENTRY_DECIDED" | "WEBHOOK_OFF" | "TOO_MANY_WEBHOOKS" | "WEBHOOK_FULL" | "LOBBY_FULL" | "BODY_TOO_LARGE" | "UNSUPPORTED_MEDIA_TYPE" | "VALIDATION_FAILED" | "RATE_LIMITED" | "INTERNAL" | "LIVEKIT_UNAVAILABLE" | "UNAVAILABLE" | "NOT_READY";
         ErrorDetail: {
             code: components["schemas"]["ErrorCode"];
             /** @description More for programs, where there is more. */
@@ -1698,6 +1792,36 @@ export interface components {
             nextCursor?: string | null;
         };
         /** @description A part of a list. */
+        Items_UserView: {
+            items: {
+                /** @description Whether they log in by the provider (OIDC). */
+                byProvider: boolean;
+                /** @description RFC 3339. */
+                createdAt: string;
+                /** @description Since when they can't log in; null while they can. */
+                disabledAt?: string | null;
+                email: string;
+                id: string;
+                /** @description When they last logged in; null if never. */
+                lastLoginAt?: string | null;
+                /**
+                 * Format: int64
+                 * @description How many lectures there are of these rooms.
+                 */
+                lectures: number;
+                name: string;
+                /** @description `ADMIN` or `HOST`. */
+                role: string;
+                /**
+                 * Format: int64
+                 * @description How many rooms they hold.
+                 */
+                rooms: number;
+            }[];
+            /** @description To be sent as `cursor` for the next part; null at the end. */
+            nextCursor?: string | null;
+        };
+        /** @description A part of a list. */
         Items_VersionView: {
             items: {
                 /** @description RFC 3339; null for what was heard. */
@@ -1782,6 +1906,16 @@ export interface components {
             /** @description To be sent in the header `x-api-key`. */
             key: string;
         };
+        /** @description A new link; it is shown this once. */
+        MadeShare: components["schemas"]["ShareView"] & {
+            /**
+             * @description The lecture's page with the token after `#`, where no log and no other page learns it: to be added to the service's
+             *     address.
+             */
+            path: string;
+            /** @description To be sent in the header `x-lecture-share`. */
+            token: string;
+        };
         /** @description A piece of a text, in UTF-16 code units, as JavaScript counts. */
         Match: {
             /** @description The one behind its last. */
@@ -1832,12 +1966,25 @@ export interface components {
             /** @description What it is for. */
             name: string;
         };
+        NewPassword: {
+            /** Format: password */
+            password: string;
+            /** @description From the link. */
+            token: string;
+        };
         NewRoom: {
             settings?: components["schemas"]["RoomSettings"] | null;
             /** @description When people are invited for, RFC 3339. */
             startsAt?: string | null;
             /** @description What it is about. */
             title: string;
+        };
+        NewShare: {
+            /**
+             * Format: int32
+             * @description After how many days it ends; null or left out for one that lasts until it is taken back.
+             */
+            expiresInDays?: number | null;
         };
         NewText: {
             /** @description Who said it, by identity, of those who were there; left out where that is right. */
@@ -1864,6 +2011,13 @@ export interface components {
              * @description Which of the lecture's summaries it will be.
              */
             version: number;
+        };
+        /** @description A link by which somebody sets a new password, once. It is shown this once. */
+        PasswordLink: {
+            /** @description RFC 3339. */
+            expiresAt: string;
+            /** @description The page and its token, after `#`, where no log and no other page learns it: to be added to the service's address. */
+            path: string;
         };
         PlainAdmission: {
             identity: string;
@@ -2096,6 +2250,14 @@ export interface components {
             /** @description From what the service prints when it starts, while there is no administrator. */
             token: string;
         };
+        /** @description Whether there is a link by which somebody without an account reads the lecture. */
+        ShareView: {
+            /** @description Null for one that lasts until it is taken back. */
+            expiresAt?: string | null;
+            /** @description RFC 3339. */
+            madeAt?: string | null;
+            shared: boolean;
+        };
         /** @description A file that somebody shared. */
         SharedFileView: {
             /** @description RFC 3339. */
@@ -2156,6 +2318,39 @@ export interface components {
          * @enum {string}
          */
         Topic: "lecture.ready" | "room.started" | "room.finished" | "caption.final";
+        /** @description What is to be another way; what is left out stays. */
+        UserChange: {
+            /** @description True ends their sessions, and the keys of servers that they made, at once, and lets them log in no more. */
+            disabled?: boolean | null;
+            /** @description What they may do. */
+            role?: ("ADMIN" | "HOST") | null;
+        };
+        /** @description An account as administrators see it. */
+        UserView: {
+            /** @description Whether they log in by the provider (OIDC). */
+            byProvider: boolean;
+            /** @description RFC 3339. */
+            createdAt: string;
+            /** @description Since when they can't log in; null while they can. */
+            disabledAt?: string | null;
+            email: string;
+            id: string;
+            /** @description When they last logged in; null if never. */
+            lastLoginAt?: string | null;
+            /**
+             * Format: int64
+             * @description How many lectures there are of these rooms.
+             */
+            lectures: number;
+            name: string;
+            /** @description `ADMIN` or `HOST`. */
+            role: string;
+            /**
+             * Format: int64
+             * @description How many rooms they hold.
+             */
+            rooms: number;
+        };
         /** @description What a piece of speech read at one time. */
         VersionView: {
             /** @description RFC 3339; null for what was heard. */
@@ -2236,6 +2431,132 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    get_api_admin_users: {
+        parameters: {
+            query?: {
+                /** @description What name or address have in them, in any case. */
+                q?: string;
+                /** @description At most so many items. */
+                limit?: number;
+                /** @description Where to go on: `nextCursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Items_UserView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    delete_api_admin_users_userId: {
+        parameters: {
+            query?: {
+                /** @description The account that takes their rooms and lectures. Without it, an account that holds rooms is not deleted. */
+                heir?: string;
+            };
+            header?: never;
+            path: {
+                userId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    patch_api_admin_users_userId: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                userId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_api_admin_users_userId_password_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                userId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasswordLink"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     get_api_audit: {
         parameters: {
             query?: {
@@ -2468,6 +2789,37 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["ChangePassword"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoggedIn"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_api_auth_password_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPassword"];
             };
         };
         responses: {
@@ -2817,6 +3169,95 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Items_VersionView"];
                 };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_api_lectures_lectureId_share: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                lectureId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShareView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_api_lectures_lectureId_share: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                lectureId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewShare"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MadeShare"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    delete_api_lectures_lectureId_share: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                lectureId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             "4XX": {
                 headers: {

@@ -73,6 +73,19 @@ export const accounts = {
     "zh-Hant":
       "此連結僅可使用一次。管理員可管理所有房間和講座。若填寫已有帳戶的信箱和密碼，該帳戶將成為管理員。",
   },
+  newPassword: { en: "New password", ru: "Новый пароль", "zh-Hans": "新密码", "zh-Hant": "新密碼" },
+  newPasswordText: {
+    en: "This link works once. The old password ends, and whoever is logged in by it is logged out.",
+    ru: "Ссылка действует один раз. Старый пароль перестанет действовать, а вошедшие с ним выйдут.",
+    "zh-Hans": "此链接仅可使用一次。旧密码将失效，已登录的设备会退出。",
+    "zh-Hant": "此連結僅可使用一次。舊密碼將失效，已登入的裝置會登出。",
+  },
+  newPasswordSave: {
+    en: "Save and log in",
+    ru: "Сохранить и войти",
+    "zh-Hans": "保存并登录",
+    "zh-Hant": "儲存並登入",
+  },
   setUpIncomplete: {
     en: "This link has lost its token. Open the whole link that the service printed when it started.",
     ru: "В ссылке нет токена. Откройте целиком ссылку, которую сервис вывел при запуске.",

@@ -51,6 +51,36 @@ export const errors: Partial<Record<Code, Record<Language, string>>> = {
     "zh-Hans": "此处未开放注册。请向管理员申请账户。",
     "zh-Hant": "此處未開放註冊。請向管理員申請帳戶。",
   },
+  ACCOUNT_DISABLED: {
+    en: "This account is switched off. Ask an administrator.",
+    ru: "Эта учётная запись отключена. Обратитесь к администратору.",
+    "zh-Hans": "此账户已停用。请联系管理员。",
+    "zh-Hant": "此帳戶已停用。請聯絡管理員。",
+  },
+  LINK_ENDED: {
+    en: "This link is of no use any more. Ask who gave it to you for a new one.",
+    ru: "Эта ссылка больше не действует. Попросите новую у того, кто вам её дал.",
+    "zh-Hans": "此链接已失效。请向提供者索取新的链接。",
+    "zh-Hant": "此連結已失效。請向提供者索取新的連結。",
+  },
+  USER_NOT_FOUND: {
+    en: "There is no such account any more.",
+    ru: "Такой учётной записи больше нет.",
+    "zh-Hans": "该账户已不存在。",
+    "zh-Hant": "該帳戶已不存在。",
+  },
+  LAST_ADMINISTRATOR: {
+    en: "Nobody would be left to look after this service. Make somebody else an administrator first.",
+    ru: "Управлять сервисом будет некому. Сначала назначьте другого администратора.",
+    "zh-Hans": "这样将没有人管理此服务。请先将其他人设为管理员。",
+    "zh-Hant": "這樣將沒有人管理此服務。請先將其他人設為管理員。",
+  },
+  USER_HOLDS_ROOMS: {
+    en: "This account holds rooms. Choose who takes them.",
+    ru: "У этой учётной записи есть комнаты. Выберите, кому их передать.",
+    "zh-Hans": "此账户拥有房间。请选择接管的人。",
+    "zh-Hant": "此帳戶擁有房間。請選擇接管的人。",
+  },
   EMAIL_TAKEN: {
     en: "There is an account of this address. Log in instead.",
     ru: "Учётная запись с этим адресом уже есть. Войдите в неё.",

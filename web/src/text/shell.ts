@@ -25,6 +25,13 @@ export const shell = {
   close: { en: "Close", ru: "Закрыть", "zh-Hans": "关闭", "zh-Hant": "關閉" },
   cancel: { en: "Cancel", ru: "Отмена", "zh-Hans": "取消", "zh-Hant": "取消" },
   save: { en: "Save", ru: "Сохранить", "zh-Hans": "保存", "zh-Hant": "儲存" },
+  copy: { en: "Copy", ru: "Копировать", "zh-Hans": "复制", "zh-Hant": "複製" },
+  copyByHand: {
+    en: "This page may not copy. Mark the text and copy it yourself.",
+    ru: "Эта страница не может копировать. Выделите текст и скопируйте его сами.",
+    "zh-Hans": "此页面无法复制。请选中文本自行复制。",
+    "zh-Hant": "此頁面無法複製。請選取文字自行複製。",
+  },
   more: { en: "Show more", ru: "Показать ещё", "zh-Hans": "显示更多", "zh-Hant": "顯示更多" },
   optional: { en: "optional", ru: "необязательно", "zh-Hans": "可选", "zh-Hant": "選填" },
   offline: {

@@ -1,9 +1,10 @@
-// A question before something that can't be taken back.
+// A question before something that is not done lightly.
 import type { ReactNode } from "react";
 import { shell } from "../text/shell.js";
 import { useText } from "../text/index.js";
-import { Button } from "./button.js";
+import { Button, type Look } from "./button.js";
 import { Actions, Dialog } from "./dialog.js";
+import type { IconName } from "./icon.js";
 import { ErrorNotice } from "./notice.js";
 
 interface Props {
@@ -12,13 +13,25 @@ interface Props {
   children: ReactNode;
   /** The word for doing it. */
   action: string;
+  icon?: IconName;
+  look?: Look;
   error: Error | null;
   isPending: boolean;
   onConfirm: () => void;
   onClose: () => void;
 }
 
-export function Confirm({ title, children, action, error, isPending, onConfirm, onClose }: Props) {
+export function Confirm({
+  title,
+  children,
+  action,
+  icon = "bin",
+  look = "danger",
+  error,
+  isPending,
+  onConfirm,
+  onClose,
+}: Props) {
   const text = useText(shell);
   return (
     <Dialog title={title} onClose={onClose}>
@@ -28,7 +41,7 @@ export function Confirm({ title, children, action, error, isPending, onConfirm, 
         <Button onClick={onClose} autoFocus>
           {text.cancel}
         </Button>
-        <Button look="danger" icon="bin" pending={isPending} onClick={onConfirm}>
+        <Button look={look} icon={icon} pending={isPending} onClick={onConfirm}>
           {action}
         </Button>
       </Actions>

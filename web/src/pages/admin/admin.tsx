@@ -15,6 +15,7 @@ import styles from "./admin.module.css";
 import { AuditPart } from "./audit.js";
 import { FiguresPart } from "./figures.js";
 import { HealthPart } from "./health.js";
+import { UsersPart } from "./users.js";
 
 export default function AdminPage() {
   const text = useText(admin);
@@ -42,6 +43,7 @@ function ForAdministrators() {
       <HealthPart />
       <FiguresPart />
       <LivePart />
+      <UsersPart />
       <AuditPart />
     </>
   );

@@ -37,10 +37,11 @@ export function RoomDialog({ room, onClose }: Props) {
     save.mutate(given, { onSuccess });
   };
   const field = save.error instanceof ApiError ? save.error.field : null;
+  const isShown = field !== null && FIELDS.includes(field);
   return (
     <Dialog title={room === undefined ? text.create : text.change} onClose={onClose}>
       <form className={form["form"]} onSubmit={submit}>
-        {save.error && field === null && <ErrorNotice error={save.error} />}
+        {save.error && !isShown && <ErrorNotice error={save.error} />}
         <Fields given={given} error={save.error} onChange={(change) => setGiven({ ...given, ...change })} />
         <Actions>
           <Button onClick={onClose}>{common.cancel}</Button>
@@ -52,6 +53,9 @@ export function RoomDialog({ room, onClose }: Props) {
     </Dialog>
   );
 }
+
+/** Those that say themselves what is wrong with them. */
+const FIELDS = ["title", "startsAt", "settings.durationMinutes", "settings.pin"];
 
 interface FieldsProps {
   given: RoomForm;

@@ -3,6 +3,7 @@ import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tansta
 import { useEffect } from "react";
 import { answered, api, type Schemas } from "../../api/client.js";
 import { useSession } from "../../session/session.js";
+import { shareHeaders, useShareToken } from "./share.js";
 import type { Gap } from "./turns.js";
 
 export type Segment = Schemas["SegmentView"];
@@ -36,10 +37,11 @@ const RENEWED_MS = 4_000;
 
 export function useLecture(id: string) {
   const isOrdered = useIsOrdered(id);
+  const token = useShareToken(id);
+  const call = { ...pathOf(id), headers: shareHeaders(token) };
   const lecture = useQuery({
-    queryKey: ["lecture", id],
-    queryFn: async () =>
-      (await answered(api.GET("/api/lectures/{lectureId}", pathOf(id)))) as unknown as Lecture,
+    queryKey: ["lecture", id, "whole", token],
+    queryFn: async () => (await answered(api.GET("/api/lectures/{lectureId}", call))) as unknown as Lecture,
     refetchInterval: ({ state }) => (isOrdered || state.data?.stage !== "rendered" ? RENEWED_MS : false),
   });
   return { lecture, isOrdered };
@@ -47,12 +49,14 @@ export function useLecture(id: string) {
 
 /** All that was said, in order. It comes in parts, each fetched as soon as the one before is there. */
 export function useSegments(id: string, isLive: boolean) {
+  const token = useShareToken(id);
   const list = useInfiniteQuery({
-    queryKey: ["lecture", id, "segments"],
+    queryKey: ["lecture", id, "segments", token],
     queryFn: ({ pageParam }) => {
       const query = { limit: 200, ...(pageParam === null ? {} : { cursor: pageParam }) };
       const params = { ...pathOf(id).params, query };
-      return answered(api.GET("/api/lectures/{lectureId}/segments", { params }));
+      const headers = shareHeaders(token);
+      return answered(api.GET("/api/lectures/{lectureId}/segments", { params, headers }));
     },
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.nextCursor ?? null,

@@ -1,5 +1,5 @@
-// The first administrator, by the link that the service prints when it starts. The token stands behind the "#", where no
-// server and no log sees it.
+// Links that give access: for the first administrator, as the service prints it when it starts, and to a new password, as an
+// administrator hands it on. The token stands behind the "#", where no server and no log sees it.
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { useLocation } from "wouter";
@@ -10,12 +10,21 @@ import { useText } from "../../text/index.js";
 import { Notice } from "../../ui/notice.js";
 import { Page } from "../../ui/page.js";
 import { AccountForm, type NewAccount } from "./account-form.js";
+import { NewPassword } from "./new-password.js";
 
 export default function SetupPage() {
+  const [token] = useState(() => location.hash.slice(1));
+  const password = token.startsWith(PASSWORD) ? token.slice(PASSWORD.length) : null;
+  return password === null ? <FirstAdministrator token={token} /> : <NewPassword token={password} />;
+}
+
+/** What stands before the token of a link that an administrator made for somebody. */
+const PASSWORD = "password=";
+
+function FirstAdministrator({ token }: { token: string }) {
   const text = useText(accounts);
   const [, go] = useLocation();
   const signedIn = useSignedIn();
-  const [token] = useState(() => location.hash.slice(1));
   const setUp = useMutation({
     mutationFn: (account: NewAccount) =>
       answered(api.POST("/api/auth/setup", { body: { ...account, token } })),
