@@ -238,16 +238,22 @@ impl Server {
         gone_or_done("make somebody leave a room", removed)
     }
 
-    /// Gives somebody who is in a room a host's rights; who is not in it gets them when they come.
-    pub(crate) async fn make_host(&self, room: &RoomName, identity: &str) -> Result<(), ApiError> {
+    /// Gives somebody who is in a room another role; who is not in it gets it when they come.
+    pub(crate) async fn change_role(
+        &self,
+        room: &RoomName,
+        identity: &str,
+        role: JoinerRole,
+        rights: Rights,
+    ) -> Result<(), ApiError> {
         let permission = ParticipantPermission {
-            can_publish: true,
-            can_publish_data: true,
-            can_subscribe: true,
+            can_publish: rights.can_publish,
+            can_publish_data: rights.can_publish_data,
+            can_subscribe: rights.can_subscribe,
             ..Default::default()
         };
         let options = UpdateParticipantOptions {
-            metadata: metadata_of(JoinerRole::Host, Rights::ALL),
+            metadata: metadata_of(role, rights),
             permission: Some(permission),
             ..Default::default()
         };
@@ -255,7 +261,7 @@ impl Server {
             .rooms
             .update_participant(room.as_str(), identity, options)
             .await;
-        gone_or_done("make somebody the host", updated)
+        gone_or_done("give somebody another role", updated)
     }
 
     async fn mute(&self, room: &RoomName, identity: &str, track: &str) -> Result<(), ApiError> {

@@ -12,13 +12,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::{join::identity, lobby, parse_id};
+use super::{
+    join::{guest_rights, identity},
+    lobby, parse_id,
+};
 use crate::{
     ApiError, ErrorCode, Service,
     body::{Body, InPath, InQuery, Paging},
     caller::Caller,
     error::ErrorBody,
-    livekit::Hush,
+    livekit::{Hush, JoinerRole, Rights},
     wire::{Items, timestamp},
 };
 
@@ -520,8 +523,14 @@ impl Service {
         };
         self.database.change_room(&room.id, change).await?;
         for identity in &identities {
-            self.livekit.make_host(&room.id, identity).await?;
+            self.livekit
+                .change_role(&room.id, identity, JoinerRole::Host, Rights::ALL)
+                .await?;
         }
+        let former = account_identity(&room.owner);
+        self.livekit
+            .change_role(&room.id, &former, JoinerRole::Guest, guest_rights(room))
+            .await?;
         let passed = |audience| {
             NewEvent::about(
                 audience,
