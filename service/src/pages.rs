@@ -147,12 +147,10 @@ fn lifetime(name: &str) -> &'static str {
 }
 
 /// Nothing but our own scripts and styles, no other's frame around them, and nobody to talk to but us and LiveKit.
-/// `wasm-unsafe-eval` and workers of `blob:` are for the blurring of backgrounds.
 fn policy(livekit: &str) -> String {
     format!(
-        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' blob: data:; \
-         media-src 'self' blob:; font-src 'self'; worker-src 'self' blob:; connect-src 'self' blob:{}; \
-         base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; \
+         connect-src 'self'{}; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
         origins(livekit)
     )
 }

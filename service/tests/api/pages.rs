@@ -106,7 +106,7 @@ async fn pages_run_no_scripts_but_ours_and_reach_livekit() {
     let policy = header(&page, "content-security-policy").to_owned();
     for part in [
         "default-src 'none'",
-        "script-src 'self' 'wasm-unsafe-eval';",
+        "script-src 'self';",
         "style-src 'self';",
         "frame-ancestors 'none'",
         "base-uri 'none'",
