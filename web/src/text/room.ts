@@ -287,6 +287,13 @@ export const room = {
     "zh-Hans": "此消息已删除。",
     "zh-Hant": "此訊息已刪除。",
   },
+  editMessage: {
+    en: "Edit message",
+    ru: "Изменить сообщение",
+    "zh-Hans": "编辑消息",
+    "zh-Hant": "編輯訊息",
+  },
+  keepMessage: { en: "Save", ru: "Сохранить", "zh-Hans": "保存", "zh-Hant": "儲存" },
   deleteMessage: {
     en: "Delete message",
     ru: "Удалить сообщение",

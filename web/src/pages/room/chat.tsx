@@ -9,7 +9,7 @@ import { Empty } from "../../ui/empty.js";
 import { Glyph } from "../../ui/glyph.js";
 import { speakerColour } from "../../ui/speaker.js";
 import styles from "./chat.module.css";
-import { deleteMessage, react, write } from "./deeds.js";
+import { deleteMessage, editMessage, react, write } from "./deeds.js";
 import type { Life, LifeEvent, Unsent } from "./life.js";
 import { newKey } from "./key.js";
 import type { Guard } from "./meeting.js";
@@ -50,7 +50,8 @@ export function Chat({ roomId, identity, life, tell, isHost, guard }: Props) {
             message={message}
             identity={identity}
             mayDelete={isHost || message.identity === identity}
-            onDelete={() => guard(deleteMessage(roomId, message.id))}
+            onEdit={(text) => guard(editMessage(roomId, message, text, tell))}
+            onDelete={() => guard(deleteMessage(roomId, message, tell))}
             onReact={(emoji, whether) => guard(react(roomId, message.id, emoji, whether))}
           />
         ))}
@@ -72,12 +73,14 @@ interface MessageProps {
   message: Schemas["MessageView"];
   identity: string;
   mayDelete: boolean;
+  onEdit: (text: string) => void;
   onDelete: () => void;
   onReact: (emoji: string, whether: "put" | "take") => void;
 }
 
-function Message({ message, identity, mayDelete, onDelete, onReact }: MessageProps) {
+function Message({ message, identity, mayDelete, onEdit, onDelete, onReact }: MessageProps) {
   const text = useText(texts);
+  const [isEditing, setEditing] = useState(false);
   const language = useLanguage();
   const time = new Intl.DateTimeFormat(language, { timeStyle: "short" }).format(new Date(message.at));
   const isDeleted = message.text === null || message.text === undefined;
@@ -88,14 +91,72 @@ function Message({ message, identity, mayDelete, onDelete, onReact }: MessagePro
         <time dateTime={message.at}>{time}</time>
         {message.editedAt && !isDeleted && <span className={styles.edited}>{text.edited}</span>}
       </header>
-      {isDeleted ? <p className={styles.deleted}>{text.deleted}</p> : <p>{message.text}</p>}
-      {!isDeleted && <Reactions message={message} identity={identity} onReact={onReact} />}
-      {!isDeleted && mayDelete && (
+      <Words message={message} isEditing={isEditing} onEdit={onEdit} onDone={() => setEditing(false)} />
+      {!isDeleted && !isEditing && <Reactions message={message} identity={identity} onReact={onReact} />}
+      {!isDeleted && !isEditing && (
         <span className={styles.tools}>
-          <IconButton icon="bin" label={text.deleteMessage} onClick={onDelete} />
+          {message.identity === identity && (
+            <IconButton icon="edit" label={text.editMessage} onClick={() => setEditing(true)} />
+          )}
+          {mayDelete && <IconButton icon="bin" label={text.deleteMessage} onClick={onDelete} />}
         </span>
       )}
     </article>
+  );
+}
+
+function Words({
+  message: { text: words },
+  isEditing,
+  onEdit,
+  onDone,
+}: Pick<MessageProps, "message" | "onEdit"> & { isEditing: boolean; onDone: () => void }) {
+  const text = useText(texts);
+  if (words === null || words === undefined) return <p className={styles.deleted}>{text.deleted}</p>;
+  if (!isEditing) return <p>{words}</p>;
+  return (
+    <Editing
+      words={words}
+      onDone={(edited) => {
+        onDone();
+        if (edited !== null && edited !== words) onEdit(edited);
+      }}
+    />
+  );
+}
+
+/** In the message's own place. Enter keeps what was changed, Escape does not. */
+function Editing({ words, onDone }: { words: string; onDone: (edited: string | null) => void }) {
+  const text = useText(texts);
+  const [written, setWritten] = useState(words);
+  const keep = () => onDone(written.trim() === "" ? null : written.trim());
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key === "Escape") {
+      // It is for this message, and closes no panel.
+      event.stopPropagation();
+      onDone(null);
+    }
+    if (!isSending(event)) return;
+    event.preventDefault();
+    keep();
+  };
+  return (
+    <div className={styles.editing}>
+      <textarea
+        aria-label={text.editMessage}
+        maxLength={TEXT_CHARACTERS_MAX}
+        value={written}
+        onChange={(event) => setWritten(event.target.value)}
+        onKeyDown={onKeyDown}
+        autoFocus
+      />
+      <Button look="quiet" onClick={() => onDone(null)}>
+        {text.cancel}
+      </Button>
+      <Button look="primary" onClick={keep}>
+        {text.keepMessage}
+      </Button>
+    </div>
   );
 }
 
@@ -170,7 +231,6 @@ function UnsentMessage({
   );
 }
 
-/** Enter sends, with shift it begins a new line; never while an input method composes a word. */
 function Writing({ onSend }: { onSend: (text: string) => void }) {
   const text = useText(texts);
   const [written, setWritten] = useState("");
@@ -185,7 +245,7 @@ function Writing({ onSend }: { onSend: (text: string) => void }) {
     send();
   };
   const onKeyDown = (event: KeyboardEvent) => {
-    if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
+    if (!isSending(event)) return;
     event.preventDefault();
     send();
   };
@@ -205,4 +265,9 @@ function Writing({ onSend }: { onSend: (text: string) => void }) {
       </button>
     </form>
   );
+}
+
+/** Enter sends, with shift it begins a new line; never while an input method composes a word. */
+function isSending({ key, shiftKey, nativeEvent }: KeyboardEvent): boolean {
+  return key === "Enter" && !shiftKey && !nativeEvent.isComposing;
 }

@@ -2,6 +2,8 @@
 import { answered, api, type Schemas } from "../../api/client.js";
 import type { LifeEvent } from "./life.js";
 
+type Message = Schemas["MessageView"];
+
 /** Writes to everybody: it is there at once, and marked if it could not be sent. */
 export async function write(
   roomId: string,
@@ -18,10 +20,42 @@ export async function write(
   }
 }
 
-export async function deleteMessage(roomId: string, messageId: string): Promise<void> {
-  await answered(
-    api.DELETE("/api/rooms/{roomId}/chat/{messageId}", { params: { path: { roomId, messageId } } }),
-  );
+/** Changes what one wrote: it reads so at once, and as before if that can't be. */
+export async function editMessage(
+  roomId: string,
+  message: Message,
+  text: string,
+  tell: (event: LifeEvent) => void,
+): Promise<void> {
+  tell({ kind: "chat.edited", data: { ...message, text, editedAt: new Date().toISOString() } });
+  const params = { params: { path: { roomId, messageId: message.id } } };
+  const edited = answered(api.PATCH("/api/rooms/{roomId}/chat/{messageId}", { ...params, body: { text } }));
+  await takenBack(edited, message, tell);
+}
+
+/** Takes a message away: it is gone at once, and there again if that can't be. */
+export async function deleteMessage(
+  roomId: string,
+  message: Message,
+  tell: (event: LifeEvent) => void,
+): Promise<void> {
+  tell({ kind: "chat.deleted", data: { ...message, text: null, reactions: [] } });
+  const params = { params: { path: { roomId, messageId: message.id } } };
+  const deleted = answered(api.DELETE("/api/rooms/{roomId}/chat/{messageId}", params));
+  await takenBack(deleted, message, tell);
+}
+
+async function takenBack(
+  deed: Promise<unknown>,
+  before: Message,
+  tell: (event: LifeEvent) => void,
+): Promise<void> {
+  try {
+    await deed;
+  } catch (error) {
+    tell({ kind: "chat.edited", data: before });
+    throw error;
+  }
 }
 
 /** Puts a sign under a message, or takes one's own back. */
