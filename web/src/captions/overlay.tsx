@@ -17,24 +17,29 @@ export function CaptionOverlay({ shown }: { shown: Shown }) {
   const [contrast] = usePreference(settings.contrast);
   const [position] = usePreference(settings.position);
   const [spoken] = usePreference(settings.spoken);
-  const entries = overlay(shown.captions, shown.now).slice(-ENTRIES);
-  if (entries.length === 0 && position !== "below") return null;
+  const said = overlay(shown.captions, shown.now);
+  const entries = said.slice(-ENTRIES);
   return (
-    <section
-      className={styles.overlay}
-      aria-label={text.captions}
-      data-size={size}
-      data-contrast={contrast}
-      data-position={position}
-    >
-      {/* Interims change with every word: a screen reader would never come to an end. */}
-      <div aria-hidden="true">
-        {entries.map((entry) => (
-          <Words key={entry.key} entry={entry} />
-        ))}
-      </div>
-      {spoken === "on" && <Announced entries={entries} />}
-    </section>
+    <>
+      {(entries.length > 0 || position === "below") && (
+        <section
+          className={styles.overlay}
+          aria-label={text.captions}
+          data-size={size}
+          data-contrast={contrast}
+          data-position={position}
+        >
+          {/* Interims change with every word: a screen reader would never come to an end. */}
+          <div aria-hidden="true">
+            {entries.map((entry) => (
+              <Words key={entry.key} entry={entry} />
+            ))}
+          </div>
+        </section>
+      )}
+      {/* It stays while nobody speaks: of a region that is new, screen readers don't say what is in it. */}
+      {spoken === "on" && <Announced entries={said} />}
+    </>
   );
 }
 

@@ -175,8 +175,8 @@ export const join = {
     "zh-Hant": "攝影機無法使用。請換一個，或不使用攝影機加入。",
   },
   waitSeconds: {
-    en: "Too many wrong PINs. You can try again in {seconds} s.",
-    ru: "Слишком много неверных PIN-кодов. Повторите через {seconds} с.",
+    en: "Too many wrong PINs. You can try again in {seconds}\u00a0s.",
+    ru: "Слишком много неверных PIN-кодов. Повторите через {seconds}\u00a0с.",
     "zh-Hans": "PIN 码错误次数过多。请在 {seconds} 秒后重试。",
     "zh-Hant": "PIN 碼錯誤次數過多。請在 {seconds} 秒後重試。",
   },

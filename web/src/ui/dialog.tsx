@@ -31,10 +31,10 @@ export function Dialog({ title, onClose, children }: Props) {
         onClose();
       }}
     >
-      <header className={styles["header"]}>
+      <div className={styles["header"]}>
         <h2 id={id}>{title}</h2>
         <IconButton icon="close" label={text.close} onClick={onClose} />
-      </header>
+      </div>
       {children}
     </dialog>
   );

@@ -5,6 +5,7 @@ import { useText } from "../../text/index.js";
 import { Button, ButtonLink } from "../../ui/button.js";
 import { Page } from "../../ui/page.js";
 import { type Closed, mayAskAgain } from "./door.js";
+import styles from "./join.module.css";
 
 interface Props {
   room: Schemas["RoomView"];
@@ -16,7 +17,7 @@ export function ClosedDoor({ room, why, onAgain }: Props) {
   const text = useText(texts);
   return (
     <Page title={room.title} width="form">
-      <div role="status">
+      <div role="status" className={styles.closed}>
         <h2>{text[`${why}Title`]}</h2>
         <p>{text[`${why}Text`]}</p>
       </div>

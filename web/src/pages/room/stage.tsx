@@ -55,7 +55,11 @@ export function Stage({ view, hands, reactions }: Props) {
     return (
       <div className={styles.speaker}>
         <div className={styles.focus}>{tile(focus)}</div>
-        {others.length > 0 && <div className={styles.strip}>{others.slice(0, TILES_MAX).map(tile)}</div>}
+        {others.length > 0 && (
+          <div className={styles.strip} data-strip>
+            {others.slice(0, TILES_MAX).map(tile)}
+          </div>
+        )}
       </div>
     );
   }
