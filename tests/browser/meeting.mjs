@@ -1,56 +1,45 @@
 // One whole meeting in real Chromiums, as people would hold it: from the invitation to the page after the end.
 //
-//   LECTERN_URL=http://… CHROMIUM=/usr/bin/chromium node meeting.mjs JANES-SPEECH.wav BENS-SPEECH.wav [SCREENSHOTS]
+//   LECTERN_URL=http://… CHROMIUM=/usr/bin/chromium node meeting.mjs JANES-SPEECH.wav BENS-SPEECH.wav
 //
-// LECTERN_URL is a service that serves the pages, with LiveKit and a recogniser behind it. Ends with 0 if all went well,
-// else with what went wrong and pictures of what was to be seen.
-import { mkdir, readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+// kit.mjs says what else it goes by. Ends with 0 if all went well.
+import { readFile } from "node:fs/promises";
 
-import { chromium } from "playwright-core";
+import * as kit from "./kit.mjs";
+import {
+  accessible,
+  at,
+  base,
+  caption,
+  fail,
+  has,
+  inRoom,
+  launch,
+  newContext,
+  newTab,
+  open,
+  picturesOf,
+  seen,
+  switchOff,
+} from "./kit.mjs";
 
-/** Builds and machines are shared: what comes, comes by then. */
-const PATIENCE_MS = 60_000;
 /** Compressed, as the service sends it. */
 const SCRIPT_BYTES_MAX = 250_000;
 const PIN = "4711";
-const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
-const SIZES = { phone: [360, 740], tablet: [820, 1180], desktop: [1440, 900] };
 
-const base = setting("LECTERN_URL");
-const executablePath = setting("CHROMIUM");
-const [janesSpeech, bensSpeech, pictures] = process.argv.slice(2);
+const [janesSpeech, bensSpeech] = process.argv.slice(2);
 if (!janesSpeech || !bensSpeech) fail("whose speech? See the first lines of this file.");
-if (pictures) await mkdir(pictures, { recursive: true });
-const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 // Two processes, for two people with a voice of their own; the host listens in one of them.
-const browsers = [];
-const tabs = [];
-let step = "the start";
-try {
-  await hold();
-  console.log("held");
-} catch (error) {
-  console.error(`at ${step}: ${error.stack}`);
-  for (const [number, tab] of tabs.entries()) {
-    const path = join(pictures ?? tmpdir(), `failure-${number}.png`);
-    await tab.screenshot({ path }).catch(() => {});
-    console.error(`${path}: ${tab.url()}`);
-  }
-  process.exitCode = 1;
-} finally {
-  await Promise.all(browsers.map((browser) => browser.close()));
-}
+if (await kit.attempt(hold)) console.log("held");
+await kit.closeAll();
 
 async function hold() {
   const [withBen, withJane] = [await launch(bensSpeech), await launch(janesSpeech)];
 
   at("the host's room");
   const host = await open(withBen, "/");
-  const room = await makeRoom(host);
+  const room = await kit.makeRoom(host, { lobby: true, pin: PIN });
   await checkBadInvitations(withBen, room);
 
   at("the host's way in");
@@ -211,24 +200,6 @@ async function hold() {
   await jane.getByRole("link", { name: "PDF" }).waitFor();
 }
 
-/** An account and a room of its own, by the API; the browser keeps the cookie. */
-async function makeRoom(host) {
-  return host.evaluate(async (pin) => {
-    const post = async (path, body) => {
-      const response = await fetch(path, {
-        method: "POST",
-        headers: { "content-type": "application/json" },
-        body: JSON.stringify(body),
-      });
-      if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
-      return response.json();
-    };
-    const email = `ada-${Math.random()}@example.org`;
-    await post("/api/auth/register", { email, name: "Ada", password: "correct horse battery" });
-    return post("/api/rooms", { title: "Sense and Sensibility", settings: { lobby: true, pin, language: "en" } });
-  }, PIN);
-}
-
 async function checkBadInvitations(browser, { code }) {
   at("bad invitations");
   const stray = await open(browser, "/join/no-such-code");
@@ -257,30 +228,6 @@ async function ask(tab, name) {
   await tab.getByText("The host knows that you are here").waitFor();
 }
 
-async function switchOff(tab, ...devices) {
-  for (const device of devices) {
-    const toggle = tab.getByRole("button", { name: `Turn ${device} off` });
-    if (await toggle.isVisible()) await toggle.click();
-  }
-}
-
-async function inRoom(tab) {
-  await tab.getByRole("contentinfo", { name: "Controls" }).waitFor();
-}
-
-/** Waits until words of those, as the recogniser may hear them, stand over the picture under that name. */
-async function caption(tab, name, words) {
-  const said = (shown) => {
-    const [name, words] = shown;
-    const entries = [...document.querySelectorAll('section[aria-label="Captions"] p')];
-    return entries.some((entry) => {
-      const [speaker, text] = [entry.querySelector("b")?.textContent, entry.textContent.toLowerCase()];
-      return speaker === name && words.some((word) => text.includes(word));
-    });
-  };
-  await tab.waitForFunction(said, [name, words], { timeout: PATIENCE_MS });
-}
-
 /** LiveKit's client and all that is for the room alone is not fetched before one joins. */
 async function light(tab) {
   const bytes = await tab.evaluate(() => {
@@ -290,107 +237,9 @@ async function light(tab) {
   if (bytes === 0 || bytes > SCRIPT_BYTES_MAX) throw new Error(`the green room fetches ${bytes} bytes of script`);
 }
 
-/** Waits until a picture comes through. */
-async function seen(tab, name) {
-  const plays = (name) => {
-    const videos = [...document.querySelectorAll(`figure[aria-label="${name}"] video`)];
-    return videos.some((video) => video.videoWidth > 0 && video.currentTime > 0);
-  };
-  await tab.waitForFunction(plays, name, { timeout: PATIENCE_MS });
-}
-
 /** Each piece of speech stands in the transcript once, though it came live and from the service's store. */
 async function noDoubles(tab) {
   const pieces = await tab.locator('[aria-label="Transcript"] article span[data-final="true"]').allTextContents();
   const doubled = pieces.filter((piece, at) => piece.trim().split(" ").length > 2 && pieces.indexOf(piece) !== at);
   if (pieces.length === 0 || doubled.length > 0) throw new Error(`said ${pieces.length}, twice: ${doubled}`);
-}
-
-async function accessible(tab, what) {
-  // By the debugger's own way: the pages' policy allows no script but theirs.
-  await tab.evaluate(axe);
-  for (const colorScheme of ["light", "dark"]) {
-    await tab.emulateMedia({ colorScheme });
-    // Until it is drawn so.
-    await tab.evaluate(async () => {
-      await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
-      const transitions = document.getAnimations().filter((one) => one instanceof CSSTransition);
-      await Promise.allSettled(transitions.map(({ finished }) => finished));
-    });
-    const { violations } = await tab.evaluate((runOnly) => window.axe.run({ runOnly }), RULES);
-    const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`);
-    if (found.length > 0) throw new Error(`${what} is not accessible in ${colorScheme}: ${found.join("\n")}`);
-  }
-  await tab.emulateMedia({ colorScheme: "light" });
-}
-
-async function picturesOf(tab, name) {
-  if (!pictures) return;
-  for (const [size, [width, height]] of Object.entries(SIZES)) {
-    await tab.setViewportSize({ width, height });
-    await tab.waitForTimeout(300);
-    await tab.screenshot({ path: join(pictures, `${name}-${size}.png`) });
-  }
-  await tab.setViewportSize({ width: 1280, height: 800 });
-}
-
-async function has(locator, what) {
-  await locator.first().waitFor({ timeout: PATIENCE_MS }).catch(() => {
-    throw new Error(`${what} can't be seen`);
-  });
-}
-
-async function launch(speech) {
-  const browser = await chromium.launch({
-    executablePath,
-    headless: true,
-    args: [
-      "--no-sandbox", // refused to root without this
-      "--disable-gpu",
-      "--disable-quic",
-      "--autoplay-policy=no-user-gesture-required",
-      "--allow-loopback-in-peer-connection", // the server under test listens on 127.0.0.1 alone
-      "--use-fake-ui-for-media-stream",
-      "--use-fake-device-for-media-stream=fps=5", // a picture costs what its frames cost
-      "--auto-select-desktop-capture-source=Entire screen",
-      `--use-file-for-fake-audio-capture=${resolve(speech)}`,
-    ],
-  });
-  browsers.push(browser);
-  return browser;
-}
-
-/** A tab of somebody new. */
-async function open(browser, path) {
-  return newTab(await newContext(browser, ["camera", "microphone"]), path);
-}
-
-function newContext(browser, permissions) {
-  const viewport = { width: 1280, height: 800 };
-  // Colours on their way from one to another would be measured as neither.
-  return browser.newContext({ permissions, locale: "en-US", viewport, reducedMotion: "reduce" });
-}
-
-async function newTab(context, path) {
-  const tab = await context.newPage();
-  tab.setDefaultTimeout(PATIENCE_MS);
-  tab.on("pageerror", (error) => console.error(`the page failed: ${error.stack}`));
-  tab.on("console", (message) => message.type() === "error" && console.error(`[page] ${message.text()}`));
-  tabs.push(tab);
-  await tab.goto(`${base}${path}`);
-  return tab;
-}
-
-function at(next) {
-  step = next;
-  console.log(`… ${next}`);
-}
-
-function setting(name) {
-  return process.env[name] || fail(`${name} is not set`);
-}
-
-function fail(message) {
-  console.error(message);
-  process.exit(1);
 }
