@@ -2125,6 +2125,12 @@ export interface components {
              */
             guestPublish: boolean;
             /**
+             * @description Words that may be said, such as a lecture's terms, for recognisers that can make use of them; the room's title and
+             *     people's names are known to them anyway.
+             * @default []
+             */
+            keyterms: string[];
+            /**
              * @description The language that is spoken, BCP 47; null lets the recogniser find out.
              * @default null
              */

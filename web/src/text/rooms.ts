@@ -119,6 +119,13 @@ export const rooms = {
     "zh-Hans": "自动识别",
     "zh-Hant": "自動辨識",
   },
+  keyterms: { en: "Words to expect", ru: "Ожидаемые слова", "zh-Hans": "常用词语", "zh-Hant": "常用詞語" },
+  keytermsHint: {
+    en: "Terms and names that captions should get right, one a line. Some recognisers make use of them.",
+    ru: "Термины и имена, которые субтитры должны передать верно, по одному в строке. Это умеют не все распознаватели.",
+    "zh-Hans": "字幕应正确识别的术语和人名，每行一个。部分识别服务会使用它们。",
+    "zh-Hant": "字幕應正確辨識的術語和人名，每行一個。部分辨識服務會使用它們。",
+  },
   summary: { en: "Summary", ru: "Краткое изложение", "zh-Hans": "摘要", "zh-Hant": "摘要" },
   summaryHint: {
     en: "Chapters, key terms and action items, once the room has ended.",

@@ -9,7 +9,7 @@ import { shell } from "../../text/shell.js";
 import { spokenLanguages } from "../../text/spoken.js";
 import { Button } from "../../ui/button.js";
 import { Actions, Dialog } from "../../ui/dialog.js";
-import { Check, Field, Select } from "../../ui/field.js";
+import { Check, Field, Select, TextArea } from "../../ui/field.js";
 import form from "../../ui/form.module.css";
 import { ErrorNotice } from "../../ui/notice.js";
 import { toast } from "../../ui/toast.js";
@@ -55,7 +55,7 @@ export function RoomDialog({ room, onClose }: Props) {
 }
 
 /** Those that say themselves what is wrong with them. */
-const FIELDS = ["title", "startsAt", "settings.durationMinutes", "settings.pin"];
+const FIELDS = ["title", "startsAt", "settings.durationMinutes", "settings.pin", "settings.keyterms"];
 
 interface FieldsProps {
   given: RoomForm;
@@ -121,13 +121,13 @@ function Fields({ given, error, onChange }: FieldsProps) {
         checked={given.captions}
         onChange={(event) => onChange({ captions: event.target.checked })}
       />
-      {given.captions && <Heard given={given} onChange={onChange} />}
+      {given.captions && <Heard given={given} error={errorOf("settings.keyterms")} onChange={onChange} />}
     </>
   );
 }
 
 /** What is done with speech that is captioned. */
-function Heard({ given, onChange }: Omit<FieldsProps, "error">) {
+function Heard({ given, error, onChange }: Omit<FieldsProps, "error"> & { error: string | null }) {
   const text = useText(rooms);
   const language = useLanguage();
   return (
@@ -144,6 +144,14 @@ function Heard({ given, onChange }: Omit<FieldsProps, "error">) {
           </option>
         ))}
       </Select>
+      <TextArea
+        label={text.keyterms}
+        hint={text.keytermsHint}
+        error={error}
+        rows={3}
+        value={given.keyterms}
+        onChange={(event) => onChange({ keyterms: event.target.value })}
+      />
       <Check
         label={text.summary}
         hint={text.summaryHint}

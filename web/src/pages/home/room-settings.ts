@@ -12,6 +12,8 @@ export interface RoomForm {
   captions: boolean;
   /** BCP 47; empty lets the recogniser find out. */
   language: string;
+  /** Words that may be said, a line each. */
+  keyterms: string;
   summary: boolean;
 }
 
@@ -25,6 +27,7 @@ export function formOf(room: Room | undefined): RoomForm {
     pin: settings?.pin ?? "",
     captions: settings?.captions ?? true,
     language: settings?.language ?? "",
+    keyterms: settings?.keyterms.join("\n") ?? "",
     summary: settings?.summary ?? true,
   };
 }
@@ -40,6 +43,7 @@ export function wantedRoom(form: RoomForm, timeZone: string) {
     timeZone,
     pin: form.pin.trim() || null,
     language: form.language || null,
+    keyterms: linesOf(form.keyterms),
   };
   return {
     title: form.title.trim(),
@@ -47,6 +51,11 @@ export function wantedRoom(form: RoomForm, timeZone: string) {
     // The document calls every setting required; the service keeps what is left out.
     settings: settings as Schemas["RoomSettings"],
   };
+}
+
+function linesOf(text: string): string[] {
+  const lines = text.split("\n").map((line) => line.trim());
+  return lines.filter((line) => line !== "");
 }
 
 /** A moment as an `<input type="datetime-local">` has it. */
