@@ -257,8 +257,10 @@ export async function picturesOf(tab, name) {
       await tab.screenshot({ path: path(pictures, `${name}-${size}-${colorScheme}.png`) });
     }
   }
-  await tab.emulateMedia({ colorScheme: "light" });
   await tab.setViewportSize({ width: 1280, height: 800 });
+  await tab.emulateMedia({ colorScheme: "light" });
+  // Colours that are inherited come a moment later.
+  await tab.waitForTimeout(300);
 }
 
 export function setting(name) {

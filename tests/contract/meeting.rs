@@ -99,7 +99,8 @@ fn attend(mut command: Command, wire: &Wire, recogniser: &Recogniser) -> String 
     let mut said = String::new();
     for line in BufReader::new(child.stdout.take().expect("piped")).lines() {
         let line = line.expect("text");
-        said.push_str(&format!("{line}\n"));
+        said.push_str(&line);
+        said.push('\n');
         let Some(order) = line.strip_prefix("order: ") else {
             continue;
         };

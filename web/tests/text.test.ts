@@ -116,10 +116,7 @@ test("words are found in any case, and none has another meaning", () => {
 test("errors are told in one's language, and as the service words them where we have no words", () => {
   const told = new ApiError("ROOM_NOT_FOUND", "there is no such room");
   assert.match(errorText(told, "ru"), /комнаты нет/);
-  assert.equal(
-    errorText(new ApiError("WEBHOOK_FULL", "too much waits"), "ru"),
-    "Too much waits.",
-  );
+  assert.equal(errorText(new ApiError("WEBHOOK_FULL", "too much waits"), "ru"), "Too much waits.");
   assert.match(errorText(new TypeError("x is undefined"), "en"), /on our side/);
 });
 

@@ -48,8 +48,8 @@ export default async function signs({ browser }) {
   await message(ben, "Volume the frist").waitFor();
   await message(ben, "frist").getByRole("button", { name: "Edit message" }).click();
   await ben.getByRole("textbox", { name: "Edit message" }).fill("Volume the first");
-  await picturesOf(ben, "editing");
   await accessible(ben, "a message that is being changed");
+  await picturesOf(ben, "editing");
   const slow = await held(ben, "PATCH");
   await ben.getByRole("textbox", { name: "Edit message" }).press("Enter");
   await message(ben, "Volume the first").waitFor();
