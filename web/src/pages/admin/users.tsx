@@ -1,6 +1,6 @@
 // Who has an account, and what they may do.
 import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
-import { useDeferredValue, useState } from "react";
+import { useState } from "react";
 import { answered, api, type Schemas } from "../../api/client.js";
 import { useSession } from "../../session/session.js";
 import { admin } from "../../text/admin.js";
@@ -10,6 +10,7 @@ import { Badge } from "../../ui/badge.js";
 import { Loading } from "../../ui/loading.js";
 import { More } from "../../ui/more.js";
 import { ErrorNotice } from "../../ui/notice.js";
+import { usePaused } from "../../ui/paused.js";
 import { Search } from "../../ui/search.js";
 import styles from "./admin.module.css";
 import { UserMenu } from "./user-menu.js";
@@ -19,7 +20,7 @@ export type User = Schemas["UserView"];
 export function UsersPart() {
   const text = useText(admin);
   const [typed, setTyped] = useState("");
-  const query = useDeferredValue(typed.trim());
+  const query = usePaused(typed.trim());
   const list = useUsers(query);
   return (
     <section className={styles["part"]}>

@@ -35,10 +35,16 @@ export default function LecturePage({ id }: { id: string }) {
       above={<BackLink />}
     >
       {lecture.isPending && <Loading />}
-      {lecture.error && <ErrorNotice error={lecture.error} retry={() => void lecture.refetch()} />}
+      {lecture.error && <LectureError error={lecture.error} retry={() => void lecture.refetch()} />}
       {data && <Whole lecture={data} isHost={isHost} isOrdered={isOrdered} />}
     </Page>
   );
+}
+
+/** What is gone stays so: there is nothing to try again. */
+function LectureError({ error, retry }: { error: Error; retry: () => void }) {
+  const isGone = error instanceof ApiError && ["LINK_ENDED", "LECTURE_NOT_FOUND"].includes(error.code);
+  return isGone ? <ErrorNotice error={error} /> : <ErrorNotice error={error} retry={retry} />;
 }
 
 /** Guests have no list of lectures to go back to. */

@@ -5,7 +5,6 @@ import { answered, api, type Schemas } from "../../api/client.js";
 import { dateAndTime } from "../../text/format.js";
 import { fill, useLanguage, useText } from "../../text/index.js";
 import { lecture as texts } from "../../text/lectures.js";
-import { shell } from "../../text/shell.js";
 import { Button } from "../../ui/button.js";
 import { CopyField } from "../../ui/copy-field.js";
 import { Actions, Dialog } from "../../ui/dialog.js";
@@ -35,8 +34,8 @@ export function ShareDialog({ id, onClose }: { id: string; onClose: () => void }
           <NewLink isAnother={share.data.shared} isPending={make.isPending} onMake={make.mutate} />
         )}
       </div>
-      <Actions>
-        {share.data?.shared && (
+      {share.data?.shared && (
+        <Actions>
           <Button
             look="danger"
             icon="bin"
@@ -45,16 +44,10 @@ export function ShareDialog({ id, onClose }: { id: string; onClose: () => void }
           >
             {text.shareEnd}
           </Button>
-        )}
-        <CloseButton onClose={onClose} />
-      </Actions>
+        </Actions>
+      )}
     </Dialog>
   );
-}
-
-function CloseButton({ onClose }: { onClose: () => void }) {
-  const text = useText(shell);
-  return <Button onClick={onClose}>{text.close}</Button>;
 }
 
 /** The link, if it was made just now: the service keeps none that it could show again. */
