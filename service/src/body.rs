@@ -123,7 +123,11 @@ impl Paging {
     /// The limit and the place to go on from.
     pub(crate) fn parse(self) -> Result<(u32, Option<Cursor>), ApiError> {
         if !(1..=lectern_storage::PAGE_ITEMS_MAX).contains(&self.limit) {
-            return Err(ApiError::out_of_range("limit", 1, lectern_storage::PAGE_ITEMS_MAX));
+            return Err(ApiError::out_of_range(
+                "limit",
+                1,
+                lectern_storage::PAGE_ITEMS_MAX,
+            ));
         }
         let cursor = self.cursor.as_deref().map(Cursor::parse).transpose()?;
         Ok((self.limit, cursor))
@@ -160,7 +164,11 @@ pub(crate) fn one_line(field: &str, text: &str, max: usize) -> Result<String, Ap
 pub(crate) fn some_text<'a>(field: &str, text: &'a str, max: usize) -> Result<&'a str, ApiError> {
     let text = text.trim();
     if text.is_empty() || text.contains('\0') {
-        return Err(ApiError::broken(field, Rule::Empty, "it is empty, or has a NUL in it"));
+        return Err(ApiError::broken(
+            field,
+            Rule::Empty,
+            "it is empty, or has a NUL in it",
+        ));
     }
     match text.chars().count() > max {
         true => Err(ApiError::too_long(field, max)),

@@ -2,12 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{
-    Json,
-    extract::State,
-    http::StatusCode,
-    response::Response,
-};
+use axum::{Json, extract::State, http::StatusCode, response::Response};
 use lectern_pipelines::AccountId;
 use lectern_storage::{Account, AccountAccess, AccountChange, AccountOverview, AccountRole, Governed};
 use secrecy::{ExposeSecret, SecretString};
@@ -134,7 +129,12 @@ pub(crate) async fn change(
         role: wanted.role.map(Role::stored),
         access: wanted.disabled.map(access),
     };
-    done(service.database.change_account(&id, change, service.now()).await?)?;
+    done(
+        service
+            .database
+            .change_account(&id, change, service.now())
+            .await?,
+    )?;
     if change.access == Some(AccountAccess::Disabled) {
         service.forget_keys();
     }
@@ -142,7 +142,9 @@ pub(crate) async fn change(
         service.note_user(admin, action, &id).await?;
     }
     let overview = service.database.account_overview(&id).await?;
-    overview.map(|overview| Json(UserView::of(&overview))).ok_or_else(no_user)
+    overview
+        .map(|overview| Json(UserView::of(&overview)))
+        .ok_or_else(no_user)
 }
 
 /// Deletes an account. Its rooms and lectures go to `heir`; without one, an account that holds rooms is refused. What they
@@ -181,7 +183,11 @@ pub(crate) async fn make_password_link(
     let token = random::secret();
     let expires_at = service.later(PASSWORD_LINK_LASTS);
     let hash = hash_of_key(token.expose_secret());
-    if !service.database.make_password_link(&id, &hash, expires_at).await? {
+    if !service
+        .database
+        .make_password_link(&id, &hash, expires_at)
+        .await?
+    {
         // An account that is there is disabled.
         return Err(match service.database.account(&id).await? {
             Some(_) => disabled(),
@@ -210,11 +216,18 @@ pub(crate) async fn use_password_link(
         ApiError::new(ErrorCode::LinkEnded, message)
     };
     let hash = hash_of_key(&given.token);
-    let found = service.database.account_of_password_link(&hash, service.now()).await?;
+    let found = service
+        .database
+        .account_of_password_link(&hash, service.now())
+        .await?;
     let account = found.ok_or_else(ended)?;
     let password = password::checked(given.password, &account.email)?;
     let password = service.passwords.hash(password).await?;
-    if !service.database.use_password_link(&hash, &password, service.now()).await? {
+    if !service
+        .database
+        .use_password_link(&hash, &password, service.now())
+        .await?
+    {
         return Err(ended());
     }
     service

@@ -93,7 +93,10 @@ impl Database {
             .fetch_all(&mut *connection)
             .await?
         })?;
-        let items = found.into_iter().map(overview_of).collect::<Result<Vec<_>, _>>()?;
+        let items = found
+            .into_iter()
+            .map(overview_of)
+            .collect::<Result<Vec<_>, _>>()?;
         Ok(page_of(items, limit, |last: &AccountOverview| Cursor {
             at: last.account.created_at,
             id: last.account.id.as_str().to_owned(),
@@ -178,9 +181,13 @@ impl Database {
                     return Ok(Governed::NoHeir);
                 }
                 Some(heir) => {
-                    sql!("update room set owner_id = $2 where owner_id = $1", id, heir.as_str())
-                        .execute(&mut *connection)
-                        .await?;
+                    sql!(
+                        "update room set owner_id = $2 where owner_id = $1",
+                        id,
+                        heir.as_str()
+                    )
+                    .execute(&mut *connection)
+                    .await?;
                 }
                 None if rooms > 0 => {
                     return Ok(Governed::HoldsRooms {
@@ -267,9 +274,13 @@ impl Database {
             let Some((account,)) = used else {
                 return Ok(false);
             };
-            sql!("update account set password_hash = $2 where id = $1", &account, password_hash)
-                .execute(&mut *connection)
-                .await?;
+            sql!(
+                "update account set password_hash = $2 where id = $1",
+                &account,
+                password_hash
+            )
+            .execute(&mut *connection)
+            .await?;
             sql!("delete from session where account_id = $1", &account)
                 .execute(&mut *connection)
                 .await?;
@@ -413,10 +424,7 @@ mod tests {
             patterns("ada_b"),
             ["%ada\\_b%", "%ada\\_b%", "%Ada\\_B%"].map(str::to_owned)
         );
-        assert_eq!(
-            patterns("иван петров")[2],
-            "%Иван Петров%"
-        );
+        assert_eq!(patterns("иван петров")[2], "%Иван Петров%");
         assert_eq!(patterns("50%\\")[0], "%50\\%\\\\%");
     }
 }

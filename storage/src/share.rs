@@ -64,10 +64,13 @@ impl Database {
     /// Ends a lecture's link; there need not be one. Says whether there was.
     pub async fn stop_sharing_lecture(&self, meeting: &MeetingId) -> Result<bool, Error> {
         let ended = transaction!(self, Write, "end a lecture's link", |connection| {
-            sql!("delete from lecture_share where meeting_id = $1", meeting.as_str())
-                .execute(&mut *connection)
-                .await?
-                .rows_affected()
+            sql!(
+                "delete from lecture_share where meeting_id = $1",
+                meeting.as_str()
+            )
+            .execute(&mut *connection)
+            .await?
+            .rows_affected()
         })?;
         Ok(ended == 1)
     }

@@ -220,11 +220,7 @@ impl Service {
     }
 
     /// A lecture that the caller may read as who holds its room, or as who was let in.
-    async fn own_lecture(
-        &self,
-        caller: &Caller,
-        id: String,
-    ) -> Result<(MeetingOverview, Reader), ApiError> {
+    async fn own_lecture(&self, caller: &Caller, id: String) -> Result<(MeetingOverview, Reader), ApiError> {
         let missing = || {
             ApiError::new(
                 ErrorCode::LectureNotFound,
@@ -252,7 +248,9 @@ impl Service {
     ) -> Result<(MeetingOverview, Account), ApiError> {
         match self.own_lecture(caller, id).await? {
             (overview, Reader::Host(account)) => Ok((overview, account)),
-            (_, Reader::Guest | Reader::ByLink) => Err(ApiError::forbidden("only who holds the room may do this")),
+            (_, Reader::Guest | Reader::ByLink) => {
+                Err(ApiError::forbidden("only who holds the room may do this"))
+            }
         }
     }
 

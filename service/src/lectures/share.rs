@@ -61,7 +61,10 @@ pub(crate) async fn show(
     InPath(id): InPath<String>,
 ) -> Result<Json<ShareView>, ApiError> {
     let (overview, _) = service.held_lecture(&caller, id).await?;
-    let share = service.database.lecture_share(&overview.id, service.now()).await?;
+    let share = service
+        .database
+        .lecture_share(&overview.id, service.now())
+        .await?;
     Ok(Json(ShareView::of(share.as_ref())))
 }
 
@@ -84,7 +87,9 @@ pub(crate) async fn make(
         expires_at: lasts.map(|lasts| service.later(lasts)),
     };
     service.database.share_lecture(&overview.id, &share).await?;
-    service.note_share(account.id.as_str(), "lecture.share", &overview).await?;
+    service
+        .note_share(account.id.as_str(), "lecture.share", &overview)
+        .await?;
     let made = MadeShare {
         view: ShareView::of(Some(&share)),
         path: format!("/lectures/{}#share={}", overview.id, token.expose_secret()),
@@ -103,7 +108,9 @@ pub(crate) async fn end(
 ) -> Result<StatusCode, ApiError> {
     let (overview, account) = service.held_lecture(&caller, id).await?;
     if service.database.stop_sharing_lecture(&overview.id).await? {
-        service.note_share(account.id.as_str(), "lecture.unshare", &overview).await?;
+        service
+            .note_share(account.id.as_str(), "lecture.unshare", &overview)
+            .await?;
     }
     Ok(StatusCode::NO_CONTENT)
 }
@@ -125,9 +132,8 @@ impl Service {
             Some(overview) => self.database.lecture_share(&overview.id, self.now()).await?,
             None => None,
         };
-        let fits = share.is_some_and(|share| {
-            bool::from(hash_of_key(token).as_bytes().ct_eq(share.hash.as_bytes()))
-        });
+        let fits =
+            share.is_some_and(|share| bool::from(hash_of_key(token).as_bytes().ct_eq(share.hash.as_bytes())));
         let guess = match fits {
             true => Guess::Right,
             false => Guess::Wrong,
@@ -149,8 +155,13 @@ impl Service {
         action: &'static str,
         overview: &MeetingOverview,
     ) -> Result<(), ApiError> {
-        self.note(Some(actor), action, Some(&overview.room), Some(overview.id.as_str()))
-            .await
+        self.note(
+            Some(actor),
+            action,
+            Some(&overview.room),
+            Some(overview.id.as_str()),
+        )
+        .await
     }
 }
 

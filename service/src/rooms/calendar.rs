@@ -271,7 +271,11 @@ fn parse_addresses(emails: &[String]) -> Result<Vec<Address>, ApiError> {
     for (index, email) in emails.iter().enumerate() {
         let Some(address) = Address::parse(email) else {
             let message = "write an address such as ada@example.org, without a name around it";
-            return Err(ApiError::broken(&format!("emails[{index}]"), Rule::Email, message));
+            return Err(ApiError::broken(
+                &format!("emails[{index}]"),
+                Rule::Email,
+                message,
+            ));
         };
         if seen.insert(address.as_str().to_lowercase()) {
             people.push(address);

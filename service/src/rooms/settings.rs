@@ -148,7 +148,11 @@ impl RoomSettings {
                 minimum: PIN_DIGITS_MIN,
                 limit: PIN_DIGITS_MAX,
             };
-            return Err(ApiError::broken("settings.pin", rule, "4 to 12 digits, as a text"));
+            return Err(ApiError::broken(
+                "settings.pin",
+                rule,
+                "4 to 12 digits, as a text",
+            ));
         }
         if !self.language.as_deref().is_none_or(is_language_tag) {
             let message = "a BCP 47 tag such as en or pt-BR";
@@ -165,7 +169,11 @@ impl RoomSettings {
             ));
         }
         if self.max_participants > PARTICIPANTS_MAX {
-            return Err(ApiError::out_of_range("settings.maxParticipants", 0, PARTICIPANTS_MAX));
+            return Err(ApiError::out_of_range(
+                "settings.maxParticipants",
+                0,
+                PARTICIPANTS_MAX,
+            ));
         }
         match self.retention_days {
             Some(0 | 3651..) => Err(ApiError::out_of_range("settings.retentionDays", 1, 3650)),

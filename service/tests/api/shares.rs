@@ -18,13 +18,17 @@ async fn lecture(world: &World, host: &Proof) -> String {
 }
 
 async fn shared(world: &World, host: &Proof, path: &str, body: Value) -> String {
-    let made = world.ok(Method::POST, &format!("{path}/share"), host, Some(body)).await;
+    let made = world
+        .ok(Method::POST, &format!("{path}/share"), host, Some(body))
+        .await;
     text(&made["token"])
 }
 
 /// What somebody without an account gets who has this token.
 async fn response(world: &World, method: Method, path: &str, token: &str) -> Response {
-    let request = world.request(method, path, &Proof::Nothing).header("x-lecture-share", token);
+    let request = world
+        .request(method, path, &Proof::Nothing)
+        .header("x-lecture-share", token);
     request.json(&json!({})).send().await.expect("an answer")
 }
 
@@ -40,14 +44,22 @@ async fn link_shows_the_lecture_and_nothing_else() {
     let (_, before) = world.get(&format!("{path}/share"), &ada).await;
     assert_eq!(before["shared"], json!(false));
     let made = world
-        .ok(Method::POST, &format!("{path}/share"), &ada, Some(json!({ "expiresInDays": 7 })))
+        .ok(
+            Method::POST,
+            &format!("{path}/share"),
+            &ada,
+            Some(json!({ "expiresInDays": 7 })),
+        )
         .await;
     let token = text(&made["token"]);
     // After the hash sign, it comes into no log and no Referer.
     let id = path.rsplit('/').next().expect("an id");
     assert_eq!(made["path"], json!(format!("/lectures/{id}#share={token}")));
     let (_, state) = world.get(&format!("{path}/share"), &ada).await;
-    assert!(state["shared"] == json!(true) && state["expiresAt"].is_string(), "{state}");
+    assert!(
+        state["shared"] == json!(true) && state["expiresAt"].is_string(),
+        "{state}"
+    );
     assert!(!state.to_string().contains(&token), "it is shown once");
 
     let (status, whole) = read(&world, &path, &token).await;
@@ -115,7 +127,9 @@ async fn link_that_ended_and_one_that_never_was_are_the_same() {
     let (_, state) = world.get(&format!("{path}/share"), &ada).await;
     assert_eq!(state["shared"], json!(false));
     let third = shared(&world, &ada, &path, json!({ "expiresInDays": null })).await;
-    world.ok(Method::DELETE, &format!("{path}/share"), &ada, None).await;
+    world
+        .ok(Method::DELETE, &format!("{path}/share"), &ada, None)
+        .await;
     ended(&path, &third).await;
 
     // Nothing is left of an erased lecture.

@@ -52,9 +52,14 @@ async fn administrator_looks_after_accounts(place: Place) {
     crate::lectures::held_meeting(&world, &room).await;
 
     let (status, all) = world.get("/api/admin/users?limit=1", &admin).await;
-    assert_eq!((status, &all["items"][0]["email"]), (200, &json!("bob@example.org")));
+    assert_eq!(
+        (status, &all["items"][0]["email"]),
+        (200, &json!("bob@example.org"))
+    );
     let cursor = text(&all["nextCursor"]);
-    let (_, rest) = world.get(&format!("/api/admin/users?limit=1&cursor={cursor}"), &admin).await;
+    let (_, rest) = world
+        .get(&format!("/api/admin/users?limit=1&cursor={cursor}"), &admin)
+        .await;
     assert_eq!(
         (&rest["items"][0]["role"], &rest["nextCursor"]),
         (&json!("ADMIN"), &Value::Null)
@@ -71,9 +76,17 @@ async fn administrator_looks_after_accounts(place: Place) {
     ] {
         assert_eq!(user[field], expected, "{field} of {user}");
     }
-    assert!(user["lastLoginAt"].is_string() && user["createdAt"].is_string(), "{user}");
-    let (status, body) = world.get(&format!("/api/admin/users?q={}", "x".repeat(201)), &admin).await;
-    assert_eq!((status, &body["error"]["details"]["rule"]), (422, &json!("tooLong")));
+    assert!(
+        user["lastLoginAt"].is_string() && user["createdAt"].is_string(),
+        "{user}"
+    );
+    let (status, body) = world
+        .get(&format!("/api/admin/users?q={}", "x".repeat(201)), &admin)
+        .await;
+    assert_eq!(
+        (status, &body["error"]["details"]["rule"]),
+        (422, &json!("tooLong"))
+    );
 
     // A role counts from the next request on.
     assert_eq!(world.get("/api/audit", &bob).await.0, 403);
@@ -82,7 +95,9 @@ async fn administrator_looks_after_accounts(place: Place) {
     assert_eq!(world.get("/api/audit", &bob).await.0, 200);
 
     // The keys that they made end with their access, as their session does.
-    let made = world.ok(Method::POST, "/api/keys", &bob, Some(json!({ "name": "k" }))).await;
+    let made = world
+        .ok(Method::POST, "/api/keys", &bob, Some(json!({ "name": "k" })))
+        .await;
     let key = Proof::Key(text(&made["key"]));
     let body = json!({ "userId": "7", "roomId": room });
     assert_eq!(world.post("/api/token/viewer", &key, body.clone()).await.0, 200);
@@ -158,7 +173,10 @@ async fn deleted_account_leaves_its_rooms_to_its_heir() {
     for heir in [bobs_id.as_str(), "nobody"] {
         let path = format!("{path}?heir={heir}");
         let (status, body) = world.call(Method::DELETE, &path, &admin, None).await;
-        assert_eq!((status, &body["error"]["details"]["field"]), (422, &json!("heir")));
+        assert_eq!(
+            (status, &body["error"]["details"]["field"]),
+            (422, &json!("heir"))
+        );
     }
     assert_eq!(world.get(&format!("/api/lectures/{lecture}"), &eve).await.0, 403);
     let heir = format!("{path}?heir={eves_id}");
@@ -166,7 +184,10 @@ async fn deleted_account_leaves_its_rooms_to_its_heir() {
     assert_eq!(world.get("/api/auth/me", &bob).await.0, 401);
     assert_eq!(log_in(&world, "bob@example.org", PASSWORD).await.0, 401);
     assert_eq!(world.get(&format!("/api/lectures/{lecture}"), &eve).await.0, 200);
-    assert_eq!(world.get("/api/rooms", &eve).await.1["items"][0]["id"], json!(room));
+    assert_eq!(
+        world.get("/api/rooms", &eve).await.1["items"][0]["id"],
+        json!(room)
+    );
     assert_eq!(noted(&world, &admin, &bobs_id).await, ["account.delete"]);
     assert_eq!(noted(&world, &admin, &eves_id).await, ["account.inherit"]);
     world.end().await;
@@ -182,7 +203,9 @@ async fn link_sets_a_new_password_once() {
     let made = async || {
         let link = world.ok(Method::POST, &path, &admin, None).await;
         let link = text(&link["path"]);
-        link.strip_prefix("/setup#password=").expect("a token after #").to_owned()
+        link.strip_prefix("/setup#password=")
+            .expect("a token after #")
+            .to_owned()
     };
     let used = async |token: &str, password: &str| {
         let body = json!({ "token": token, "password": password });
@@ -207,7 +230,10 @@ async fn link_sets_a_new_password_once() {
     assert_eq!(world.get("/api/auth/me", &new).await.0, 200);
     assert_eq!(used(&token, "entirely new words").await.0, 404);
     assert_eq!(log_in(&world, "bob@example.org", PASSWORD).await.0, 401);
-    assert_eq!(log_in(&world, "bob@example.org", "entirely new words").await.0, 200);
+    assert_eq!(
+        log_in(&world, "bob@example.org", "entirely new words").await.0,
+        200
+    );
 
     // It lasts a day, and not while nobody may log in.
     let token = made().await;

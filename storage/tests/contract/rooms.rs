@@ -105,7 +105,11 @@ pub(crate) async fn account_is_made_once_per_address(place: &Place) {
     );
     assert_eq!(hash.as_deref(), Some("$argon2id$"));
     let listed = database.account_overviews(None, 5, None).await.expect("listed");
-    let listed: Vec<_> = listed.items.into_iter().map(|overview| overview.account).collect();
+    let listed: Vec<_> = listed
+        .items
+        .into_iter()
+        .map(|overview| overview.account)
+        .collect();
     assert_eq!(listed, [found]);
 }
 

@@ -22,13 +22,19 @@ pub(crate) async fn share_lasts_until_it_ends(place: &Place) {
         found.expect("readable").map(|share| share.hash)
     };
     assert_eq!(known(&meeting, 1_000).await, None);
-    database.share_lecture(&meeting, &share("one", Some(5_000))).await.expect("stored");
+    database
+        .share_lecture(&meeting, &share("one", Some(5_000)))
+        .await
+        .expect("stored");
     assert_eq!(known(&meeting, 4_999).await.as_deref(), Some("one"));
     assert_eq!(known(&meeting, 5_000).await, None);
     assert_eq!(known(&other, 1_000).await, None);
 
     // A new one takes its place.
-    database.share_lecture(&meeting, &share("two", None)).await.expect("stored");
+    database
+        .share_lecture(&meeting, &share("two", None))
+        .await
+        .expect("stored");
     let found = database.lecture_share(&meeting, UnixMillis(i64::MAX)).await;
     assert_eq!(found.expect("readable"), Some(share("two", None)));
     assert!(database.stop_sharing_lecture(&meeting).await.expect("ended"));
@@ -36,7 +42,10 @@ pub(crate) async fn share_lasts_until_it_ends(place: &Place) {
     assert_eq!(known(&meeting, 1_000).await, None);
 
     // It goes with its lecture.
-    database.share_lecture(&other, &share("three", None)).await.expect("stored");
+    database
+        .share_lecture(&other, &share("three", None))
+        .await
+        .expect("stored");
     place.meddle("delete from meeting where room = 'analysis'").await;
     assert_eq!(known(&other, 1_000).await, None);
 }
