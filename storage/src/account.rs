@@ -181,7 +181,7 @@ impl Database {
         row.map(account_of).transpose()
     }
 
-    /// Replaces an account's password and ends its sessions.
+    /// Replaces an account's password, and ends its sessions and the link to another password.
     pub async fn set_password_hash(&self, account: &AccountId, hash: &str) -> Result<(), Error> {
         transaction!(self, Write, "replace a password", |connection| {
             sql!(
@@ -194,6 +194,12 @@ impl Database {
             sql!("delete from session where account_id = $1", account.as_str())
                 .execute(&mut *connection)
                 .await?;
+            sql!(
+                "delete from password_link where account_id = $1",
+                account.as_str()
+            )
+            .execute(&mut *connection)
+            .await?;
         })
     }
 

@@ -334,6 +334,15 @@ pub(crate) async fn password_link_works_once(place: &Place) {
             .expect("readable"),
         None
     );
+    // Who changed it themselves needs no link any more.
+    assert!(
+        database
+            .make_password_link(&bob, "fourth", LATER)
+            .await
+            .expect("stored")
+    );
+    database.set_password_hash(&bob, "own").await.expect("stored");
+    assert!(!used("fourth", NOW).await);
     let nobody = AccountId::parse("nobody").expect("an id");
     assert!(
         !database
