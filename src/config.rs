@@ -6,7 +6,7 @@ use std::{fmt::Display, path::PathBuf, str::FromStr, time::Duration};
 
 use anyhow::bail;
 use lectern_agent::{CaptionForms, LiveKit, Llm, NetworkPaths, ScreenShareAudio, Stt, SttUrl, Visibility};
-use lectern_pipelines::{ModelImprovement, SttSettings, is_language_tag};
+use lectern_pipelines::{ModelImprovement, PageSize, SttSettings, is_language_tag};
 use lectern_storage::{Addressing, DatabaseConfig, ObjectsConfig, S3Config};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -80,6 +80,44 @@ pub(crate) struct LlmArgs {
     /// Language (BCP 47) that the model writes in; the lecture's own if not given.
     #[arg(long, env = "LECTERN_SUMMARY_LANGUAGE")]
     pub(crate) summary_language: Option<String>,
+}
+
+/// The printed page.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "PDF")]
+pub(crate) struct PdfArgs {
+    /// Paper of the PDF: `a4` or `letter`; what is usual in the country of the summary's language if not given.
+    #[arg(long, env = "LECTERN_PAPER")]
+    pub(crate) paper: Option<String>,
+}
+
+/// Fonts of the printed page.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "PDF")]
+pub(crate) struct FontArgs {
+    /// Folders or files with fonts to prefer, separated by the system's path separator.
+    #[arg(long, env = "LECTERN_FONTS")]
+    fonts: Option<std::ffi::OsString>,
+}
+
+impl PdfArgs {
+    /// The paper that is asked for.
+    pub(crate) fn paper(&self, problems: &mut Problems) -> Option<PageSize> {
+        let name = given(&self.paper)?;
+        let paper = PageSize::parse(&name);
+        if paper.is_none() {
+            problems.add(format!("LECTERN_PAPER is {name:?}; it has to be a4 or letter"));
+        }
+        paper
+    }
+}
+
+impl FontArgs {
+    /// The fonts there are: these, the built-in ones and the system's.
+    pub(crate) fn load(&self) -> Result<lectern_pdf::Fonts, lectern_pdf::Error> {
+        let named: Vec<_> = self.fonts.iter().flat_map(std::env::split_paths).collect();
+        lectern_pdf::Fonts::load(&named)
+    }
 }
 
 /// What is kept, and where.

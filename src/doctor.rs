@@ -9,12 +9,21 @@ use lectern_pipelines::DEEPGRAM_CATCH_UP_RATE;
 use lectern_storage::{Database, Objects};
 
 use crate::{
-    config::Problems,
+    config::{FontArgs, Problems},
     run::{UpArgs, place_of},
 };
 
+/// Settings of `lectern doctor`: all there are.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    up: UpArgs,
+    #[command(flatten)]
+    fonts: FontArgs,
+}
+
 /// Checks everything, says each result, and fails if something does not work.
-pub(crate) async fn run(args: UpArgs) -> anyhow::Result<()> {
+pub(crate) async fn run(Args { up: args, fonts }: Args) -> anyhow::Result<()> {
     let mut report = Report::default();
     report
         .check("settings of the worker", async { worker_settings(&args) })
@@ -25,7 +34,7 @@ pub(crate) async fn run(args: UpArgs) -> anyhow::Result<()> {
     report.check("database", database(&args)).await;
     report.check("artifacts", artifacts(&args)).await;
     report.check("single sign-on", single_sign_on(&args)).await;
-    report.check("PDF", async { pdf() }).await;
+    report.check("PDF", async { pdf(&fonts) }).await;
     match report.failures {
         0 => Ok(()),
         1 => anyhow::bail!("one thing needs your attention"),
@@ -139,8 +148,8 @@ async fn single_sign_on(args: &UpArgs) -> anyhow::Result<String> {
     ))
 }
 
-fn pdf() -> anyhow::Result<String> {
-    let fonts = lectern_pdf::Fonts::load(&[])?;
+fn pdf(fonts: &FontArgs) -> anyhow::Result<String> {
+    let fonts = fonts.load()?;
     let scripts = [
         ("Latin", 'a'),
         ("Cyrillic", 'ж'),
@@ -161,9 +170,10 @@ fn pdf() -> anyhow::Result<String> {
     Ok(match missing.len() {
         0 => format!("fonts for {}", names(covered)),
         _ => format!(
-            "fonts for {}; none for {} (install Noto fonts, or name a folder in LECTERN_FONTS)",
+            "fonts for {}; none for {}: {}",
             names(covered),
-            names(missing)
+            names(missing.clone()),
+            lectern_pdf::fonts_wanted(&missing.iter().map(|(_, c)| *c).collect::<Vec<_>>())
         ),
     })
 }

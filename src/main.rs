@@ -53,7 +53,7 @@ enum Command {
     /// Bring the database up to date; `up`, `agent` and `service` do it when they start.
     Migrate(meetings::MigrateArgs),
     /// Check the settings and everything they lead to, and say what to do.
-    Doctor(run::UpArgs),
+    Doctor(doctor::Args),
     /// Turn minutes (JSON on standard input) into a PDF (on standard output).
     #[command(hide = true)]
     Render(RenderArgs),
@@ -61,9 +61,8 @@ enum Command {
 
 #[derive(Debug, clap::Args)]
 struct RenderArgs {
-    /// Folders or files with fonts to prefer, separated by the system's path separator.
-    #[arg(long, env = "LECTERN_FONTS")]
-    fonts: Option<std::ffi::OsString>,
+    #[command(flatten)]
+    fonts: config::FontArgs,
 }
 
 fn main() -> ExitCode {
@@ -102,18 +101,17 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
 }
 
 fn render(args: RenderArgs) -> anyhow::Result<()> {
-    let folders: Vec<_> = args
-        .fonts
-        .iter()
-        .flat_map(|paths| std::env::split_paths(paths))
-        .collect();
-    let fonts = lectern_pdf::Fonts::load(&folders)?;
+    let fonts = args.fonts.load()?;
     let rendered = lectern_pdf::render_stream(std::io::stdin().lock(), std::io::stdout().lock(), &fonts)?;
+    if let Some(flaw) = &rendered.flaw {
+        tracing::warn!("the PDF is tagged, but no PDF/UA-1: {flaw}");
+    }
     if !rendered.missing.is_empty() {
         tracing::warn!(
             glyphs.missing = rendered.missing.len(),
-            "{} characters are in no font; they are printed as U+XXXX (set LECTERN_FONTS)",
-            rendered.missing.len()
+            "{} characters are in no font and printed as U+XXXX; {}",
+            rendered.missing.len(),
+            lectern_pdf::fonts_wanted(&rendered.missing)
         );
     }
     Ok(())

@@ -21,21 +21,21 @@ use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use lectern_agent::{Llm, Recogniser, Stt, Summariser};
 use lectern_pipelines::{
-    DEEPGRAM_CATCH_UP_RATE, GateSettings, Lecture, MediaTime, MeetingId, Minutes, Settings, SttSettings,
-    UnixMillis,
+    DEEPGRAM_CATCH_UP_RATE, GateSettings, Lecture, MediaTime, MeetingId, Minutes, PageSize, Settings,
+    SttSettings, UnixMillis,
 };
 
 use self::{
     live::Pace,
     model::ModelRecording,
-    outcome::{Outcome, file_name},
+    outcome::{Outcome, file_name, write_exports, write_pdf},
     playback::Playback,
     recording::Recording,
     script::{MODEL_RECORDING, RECORDING, Script, SummaryEntry},
     summary::{Author, Prompts, Summarised},
 };
 use crate::{
-    config::{LlmArgs, Problems, SttArgs},
+    config::{FontArgs, LlmArgs, PdfArgs, Problems, SttArgs},
     embedded::Embedded,
     run::OWN_CATCH_UP_RATE,
 };
@@ -64,6 +64,10 @@ pub(crate) struct Args {
     recogniser: SttArgs,
     #[command(flatten)]
     llm: LlmArgs,
+    #[command(flatten)]
+    pdf: PdfArgs,
+    #[command(flatten)]
+    fonts: FontArgs,
 }
 
 /// What of a fixture can be recorded.
@@ -83,6 +87,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         .map_or(0, |time| time.as_millis());
     let mut script = Script::load(&args.inputs, UnixMillis(i64::try_from(now)?))?;
     let (listener, author) = args.parts(&mut script)?;
+    let aside = std::mem::take(&mut script.aside);
+    let paper = args.paper()?;
     fs::create_dir_all(&args.out)
         .with_context(|| format!("cannot make the folder {}", args.out.display()))?;
     let began = std::time::Instant::now();
@@ -90,10 +96,13 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let (lecture, outcome) = transcribe(&args, script, listener).await?;
     let lecture = Arc::new(lecture);
     let summarised = summarise(&args, author, &lecture).await?;
-    Outcome::write_artifacts(&lecture, &summarised.summary, &args.out)?;
+    let mut minutes = Minutes::compose(&lecture, Some(&summarised.summary), &aside);
+    minutes.page_size = paper.unwrap_or(minutes.page_size);
+    write_exports(&lecture, &summarised.summary, &args.out)?;
+    write_pdf(&minutes, &args.fonts.load()?, &args.out, &lecture)?;
     report(&lecture, &outcome, &summarised, began.elapsed(), &args.out);
     let heard_nothing = outcome.segments.is_empty() && !outcome.gaps.is_empty();
-    outcome.write_traces(&Minutes::compose(&lecture, Some(&summarised.summary)), &args.out)?;
+    outcome.write_traces(&minutes, &args.out)?;
     if heard_nothing {
         bail!(
             "there is speech, and the recogniser gave not a word for it; `lectern doctor` says what is wrong with it"
@@ -139,6 +148,13 @@ impl Args {
             _ => self.live_author(llm, &script.summary)?,
         };
         Ok((listener, author))
+    }
+
+    fn paper(&self) -> anyhow::Result<Option<PageSize>> {
+        let mut problems = Problems::default();
+        let paper = self.pdf.paper(&mut problems);
+        problems.finish()?;
+        Ok(paper)
     }
 
     fn live_listener(&self, language: Option<String>, problems: &mut Problems) -> Listener {

@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::{
-    config::{AgentArgs, LiveKitArgs, LlmArgs, Problems, StorageArgs, SttArgs, given},
+    config::{AgentArgs, LiveKitArgs, LlmArgs, PdfArgs, Problems, StorageArgs, SttArgs, given},
     embedded::Embedded,
     livekit_server::LiveKitServer,
     service_config::{ServiceArgs, secret_of},
@@ -28,6 +28,8 @@ pub(crate) struct UpArgs {
     pub(crate) stt: SttArgs,
     #[command(flatten)]
     pub(crate) llm: LlmArgs,
+    #[command(flatten)]
+    pub(crate) pdf: PdfArgs,
     #[command(flatten)]
     pub(crate) storage: StorageArgs,
     #[command(flatten)]
@@ -361,6 +363,7 @@ impl UpArgs {
             stt: self.stt.connections(&url, DEEPGRAM_CATCH_UP_RATE, &mut problems),
             llm: self.llm.llm(&mut problems),
             render_program: std::env::current_exe().context("our own executable is not to be found")?,
+            paper: self.pdf.paper(&mut problems),
         };
         let settings = AllSettings {
             service: self.service.settings(&agent.livekit, &mut problems),

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use lectern_pipelines::SttSettings;
+use lectern_pipelines::{PageSize, SttSettings};
 use secrecy::SecretString;
 
 /// All settings of a worker.
@@ -30,6 +30,8 @@ pub struct Config {
     pub llm: Option<Llm>,
     /// The program whose `render` command turns minutes into a PDF; usually our own executable.
     pub render_program: PathBuf,
+    /// The paper of every PDF; what is usual where the summary's language is spoken if absent.
+    pub paper: Option<PageSize>,
 }
 
 /// Where LiveKit is and how to prove that we may use it.

@@ -21,7 +21,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use lectern_pipelines::{ExportFormat, Lecture, MeetingId, Minutes, Stage, Summary, export};
+use lectern_pipelines::{
+    Aside, ChatLine, ExportFormat, Lecture, MeetingId, Minutes, SharedFile, Stage, Summary, export,
+};
 use lectern_storage::{Artifact, NewSummary, PendingMeeting, object_key};
 
 use self::render::Renderer;
@@ -80,6 +82,8 @@ const ATTEMPTS_MAX: u32 = 8;
 /// From then on it is tried so often, in case somebody did.
 const RETRY_RARELY: Duration = Duration::from_secs(60 * 60);
 const REASON_CHARS_MAX: usize = 500;
+/// Messages that are printed of a meeting, the first ones: more is no chat but a flood.
+const CHAT_LINES_MAX: u32 = 2000;
 
 #[derive(Debug)]
 struct Stages {
@@ -283,6 +287,8 @@ impl Stages {
 
     async fn make_artifacts(&self, meeting: &MeetingId, lecture: Lecture) -> Result<(), Error> {
         let stored = self.stored_summary(meeting).await?;
+        let aside = self.aside(&lecture).await?;
+        let paper = self.context.config.paper;
         let (files, minutes) = compute(move || {
             let summary = stored.as_ref();
             let summary_json = summary.map(|summary| File {
@@ -292,7 +298,9 @@ impl Stages {
             });
             let transcripts = ExportFormat::ALL.map(|format| transcript(&lecture, summary, format));
             let files: Vec<_> = summary_json.into_iter().chain(transcripts).collect();
-            (files, Minutes::compose(&lecture, summary))
+            let mut minutes = Minutes::compose(&lecture, summary, &aside);
+            minutes.page_size = paper.unwrap_or(minutes.page_size);
+            (files, minutes)
         })
         .await?;
         for file in files {
@@ -305,6 +313,33 @@ impl Stages {
             bytes,
         };
         self.keep_file(meeting, pdf).await
+    }
+
+    /// What was written and shared in the room meanwhile, as far as nobody took it back.
+    async fn aside(&self, lecture: &Lecture) -> Result<Aside, Error> {
+        let database = &self.context.database;
+        let until = lecture.started_at + lecture.duration;
+        let messages = database
+            .messages_between(&lecture.room, lecture.started_at, until, CHAT_LINES_MAX)
+            .await?;
+        let messages = messages.into_iter().filter_map(|message| {
+            Some(ChatLine {
+                at: message.at,
+                name: message.name,
+                text: message.text?,
+            })
+        });
+        let files = database.files_of_meeting(&lecture.meeting).await?;
+        let files = files.into_iter().map(|file| SharedFile {
+            at: file.at,
+            name: file.name,
+            shared_by: file.shared_by,
+            bytes: file.bytes,
+        });
+        Ok(Aside {
+            messages: messages.collect(),
+            files: files.collect(),
+        })
     }
 
     /// The object first: a row never names what isn't there.

@@ -5,9 +5,11 @@
 
 mod error;
 mod fonts;
+mod missing;
 mod render;
 mod world;
 
 pub use error::Error;
 pub use fonts::Fonts;
+pub use missing::fonts_wanted;
 pub use render::{Rendered, render_pdf, render_stream};

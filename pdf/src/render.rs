@@ -12,10 +12,12 @@ use typst::{
     foundations::{Datetime, Smart},
     layout::{Frame, FrameItem},
 };
-use typst_pdf::{PdfOptions, Timestamp};
+use typst_layout::PagedDocument;
+use typst_pdf::{PdfOptions, PdfStandard, PdfStandards, Timestamp};
 
 use crate::{
     Error, Fonts,
+    missing::fonts_wanted,
     world::{Locale, Page},
 };
 
@@ -28,9 +30,11 @@ pub struct Rendered {
     pub pages: usize,
     /// Characters that no font has; they are printed as `[U+XXXX]`. In order of their numbers.
     pub missing: Vec<char>,
+    /// What keeps it from being PDF/UA-1, if anything does: it is tagged all the same.
+    pub flaw: Option<String>,
 }
 
-/// Sets `minutes` in type: tagged, with contents, links and page numbers.
+/// Sets `minutes` in type: with contents, bookmarks, links and page numbers, tagged as PDF/UA-1 has it.
 ///
 /// The same minutes and fonts give the same bytes. Texts are data: nothing in them is ever markup.
 pub fn render_pdf(minutes: &Minutes, fonts: &Fonts) -> Result<Rendered, Error> {
@@ -41,15 +45,20 @@ pub fn render_pdf(minutes: &Minutes, fonts: &Fonts) -> Result<Rendered, Error> {
     });
     loop {
         spell_out(&mut page, &missing);
-        let (bytes, pages, blank) = set(&page, minutes, missing.first().copied(), fonts)?;
+        let missing_now: Vec<char> = missing.iter().copied().collect();
+        let document = set(&page, minutes, &missing_now, fonts)?;
         // What fonts have singly they may lack in combination: only the set page tells.
         let found = missing.len();
-        missing.extend(blank);
+        for page in document.pages() {
+            blank_in(&page.frame, &mut missing);
+        }
         if missing.len() == found {
+            let (bytes, flaw) = exported(&document, minutes)?;
             return Ok(Rendered {
                 bytes,
-                pages,
-                missing: missing.into_iter().collect(),
+                pages: document.pages().len(),
+                missing: missing_now,
+                flaw,
             });
         }
     }
@@ -75,31 +84,38 @@ pub fn render_stream(mut input: impl Read, mut output: impl Write, fonts: &Fonts
     })
 }
 
-/// One run of Typst: the file, its pages, and characters that came out as empty boxes.
-fn set(
-    page: &Value,
-    minutes: &Minutes,
-    missing: Option<char>,
-    fonts: &Fonts,
-) -> Result<(Vec<u8>, usize, BTreeSet<char>), Error> {
+/// One run of Typst, in which some characters are printed by number.
+fn set(page: &Value, minutes: &Minutes, missing: &[char], fonts: &Fonts) -> Result<PagedDocument, Error> {
     let locale = Locale::of(minutes.language.as_deref());
     let spoken = Locale::of(minutes.spoken_language.as_deref());
-    let world = Page::new(page.to_string(), locale, spoken, missing.map(number_of), fonts);
-    let document = typst::compile(&world)
+    let wanted = (!missing.is_empty()).then(|| fonts_wanted(missing));
+    let world = Page::new(page.to_string(), locale, spoken, wanted, fonts);
+    typst::compile(&world)
         .output
-        .map_err(|errors| Error::Layout(said(&errors)))?;
-    let options = PdfOptions {
+        .map_err(|errors| Error::Layout(said(&errors)))
+}
+
+/// The file, and what keeps it from being PDF/UA-1. Some title or letter may: then people get their pages all the same.
+fn exported(document: &PagedDocument, minutes: &Minutes) -> Result<(Vec<u8>, Option<String>), Error> {
+    let accessible = PdfStandards::new(&[PdfStandard::Ua_1]).expect("one standard agrees with itself");
+    match typst_pdf::pdf(document, &options(minutes, accessible)) {
+        Ok(bytes) => Ok((bytes, None)),
+        Err(flaws) => {
+            let bytes = typst_pdf::pdf(document, &options(minutes, PdfStandards::default()))
+                .map_err(|errors| Error::Layout(said(&errors)))?;
+            Ok((bytes, Some(said(&flaws))))
+        }
+    }
+}
+
+fn options(minutes: &Minutes, standards: PdfStandards) -> PdfOptions {
+    PdfOptions {
         ident: Smart::Custom(minutes.meeting.clone()),
         creator: Smart::Custom(Some("Lectern".to_owned())),
         timestamp: datetime_of(minutes.started_at).map(Timestamp::new_utc),
+        standards,
         ..PdfOptions::default()
-    };
-    let bytes = typst_pdf::pdf(&document, &options).map_err(|errors| Error::Layout(said(&errors)))?;
-    let mut blank = BTreeSet::new();
-    for page in document.pages() {
-        blank_in(&page.frame, &mut blank);
     }
-    Ok((bytes, document.pages().len(), blank))
 }
 
 /// Typst's complaints in a line, with positions in the template but without what was said.

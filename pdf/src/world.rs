@@ -19,8 +19,8 @@ pub(crate) struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    /// `minutes` is JSON, `locale` the page's and `spoken` the transcript's; `missing` is an example of how characters
-    /// without a glyph are spelled, if there are any.
+    /// `minutes` is JSON, `locale` the page's and `spoken` the transcript's; `missing` says which characters are
+    /// printed by number and what font has them, if there are any.
     pub(crate) fn new(
         minutes: String,
         locale: Locale,

@@ -7,8 +7,8 @@ use std::{
 
 use lectern_pdf::{Fonts, Rendered, render_pdf, render_stream};
 use lectern_pipelines::{
-    ActionNotes, Attendee, ChapterNotes, Entry, Line, MediaTime, Minutes, PageSize, Source, TermNotes,
-    UnixMillis,
+    ActionNotes, Attendee, ChapterNotes, ChatNotes, Entry, FileNotes, Line, MediaTime, Minutes, PageSize,
+    QuestionNotes, Source, TermNotes, UnixMillis,
 };
 
 /// Whoever writes these into a name or says them must get them back, letter by letter.
@@ -48,13 +48,17 @@ fn text_of_every_part_is_there() {
         "Lamport clock",
         "A counter in every message.",
         "Read the paper.",
+        "What orders events?",
+        "The messages between machines.",
+        "Where are the slides?",
+        "slides.pdf 1.4 MB, shared by Ada Lovelace",
         "Ada Lovelace",
         "Also there: Noël Ørsted",
         "Welcome to the course.",
         "[0:00:30–0:01:00 not recorded: recogniser away]",
         "0:01:05",
-        "1 / 2",
-        "2 / 2",
+        "1 / 3",
+        "3 / 3",
     ] {
         assert!(text.contains(part), "{part:?} is missing from {text}");
     }
@@ -120,6 +124,9 @@ fn empty_minutes_still_make_a_page() {
         chapters: Vec::new(),
         key_terms: Vec::new(),
         action_items: Vec::new(),
+        questions: Vec::new(),
+        chat: Vec::new(),
+        files: Vec::new(),
         transcript: Vec::new(),
         language: None,
         ..minutes()
@@ -136,6 +143,9 @@ fn minutes_without_a_summary_say_nothing_of_one() {
         chapters: Vec::new(),
         key_terms: Vec::new(),
         action_items: Vec::new(),
+        questions: Vec::new(),
+        chat: Vec::new(),
+        files: Vec::new(),
         transcript: Vec::new(),
         ..minutes()
     };
@@ -154,7 +164,10 @@ fn characters_without_a_glyph_are_named_never_blank() {
     assert_eq!(rendered.missing, ['小', '明', '王', '\u{E123}']);
     let text = text_of(&rendered.bytes);
     assert!(text.contains("[U+738B][U+5C0F][U+660E] [U+E123]"), "{text}");
-    assert!(text.contains("printed by number"), "{text}");
+    assert!(
+        text.contains("U+5C0F U+660E U+738B: install fonts-noto-cjk"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -169,7 +182,7 @@ fn document_is_tagged_titled_dated_and_of_the_paper_that_was_asked_for() {
         "Title:           Order without clocks",
         "CreationDate:    2026-11-21T10:15:00Z",
         "Tagged:          yes",
-        "Pages:           2",
+        "Pages:           3",
         "Page size:       612 x 792 pts (letter)",
     ] {
         assert!(info.contains(fact), "{fact:?} is missing from {info}");
@@ -181,14 +194,77 @@ fn document_is_tagged_titled_dated_and_of_the_paper_that_was_asked_for() {
 }
 
 #[test]
+fn pages_say_that_they_are_accessible_and_of_what_language() {
+    let rendered = rendered(&Minutes {
+        language: Some("de-AT".to_owned()),
+        ..minutes()
+    });
+    assert_eq!(rendered.flaw, None);
+    let file = String::from_utf8_lossy(&rendered.bytes);
+    let metadata = poppler("pdfinfo", &["-meta", "-"], &rendered.bytes);
+    assert!(metadata.contains("<pdfuaid:part>1</pdfuaid:part>"), "{metadata}");
+    for entry in [
+        "/MarkInfo",
+        "/Marked true",
+        "/StructTreeRoot",
+        "/DisplayDocTitle true",
+        "/Lang(de-AT)",
+        "/Outlines",
+    ] {
+        assert!(file.contains(entry), "{entry}");
+    }
+}
+
+#[test]
+fn odd_letters_and_titles_still_make_accessible_pages() {
+    let mut odd = minutes();
+    odd.title = " \u{200b}".to_owned();
+    odd.chapters[0].title = String::new();
+    odd.summary[0].text = "\u{E123} \u{fffd} a\u{301}\u{301} \u{ad}".to_owned();
+    assert_eq!(rendered(&odd).flaw, None);
+}
+
+/// The fonts that `scripts/setup test` installs, in one line and in paragraphs of their own.
+#[test]
+fn seven_scripts_are_set_side_by_side() {
+    let fonts = Fonts::load(&[]).expect("the system's fonts");
+    let scripts = [
+        "Latin",
+        "кириллица",
+        "ελληνικά",
+        "汉字",
+        "かな",
+        "العربية",
+        "עברית",
+        "देवनागरी",
+    ];
+    let mut minutes = minutes();
+    minutes.summary[0].text = scripts.join(" ");
+    for language in ["en", "ar", "he", "zh", "hi"] {
+        minutes.language = Some(language.to_owned());
+        let rendered = render_pdf(&minutes, &fonts).expect("pages");
+        assert_eq!(
+            (rendered.missing, rendered.flaw),
+            (Vec::new(), None),
+            "{language}: `scripts/setup test` installs fonts"
+        );
+        // Marks of Arabic and Devanagari come out in an order of poppler's own.
+        let text = text_of(&rendered.bytes);
+        for script in &scripts[..5] {
+            assert!(text.contains(script), "{script} in {text}");
+        }
+    }
+}
+
+#[test]
 fn summary_and_contents_lead_to_the_transcript() {
     let links = poppler("pdfinfo", &["-dests", "-"], &rendered(&minutes()).bytes);
     let annotations = rendered(&minutes());
     let count = String::from_utf8_lossy(&annotations.bytes)
         .matches("/Subtype/Link")
         .count();
-    // Six sections and one chapter in the contents; one chapter, one line, one term and one action lead on.
-    assert!(count >= 11, "{count} links; {links}");
+    // Nine sections and one chapter in the contents; a chapter, a line, a term, an action and an answer lead on.
+    assert!(count >= 15, "{count} links; {links}");
 }
 
 #[test]
@@ -196,7 +272,7 @@ fn minutes_travel_as_json() {
     let json = serde_json::to_vec(&minutes()).expect("minutes become JSON");
     let mut bytes = Vec::new();
     let said = render_stream(json.as_slice(), &mut bytes, &Fonts::built_in()).expect("pages");
-    assert_eq!((bytes, said.pages), (rendered(&minutes()).bytes, 2));
+    assert_eq!((bytes, said.pages), (rendered(&minutes()).bytes, 3));
 }
 
 #[test]
@@ -303,6 +379,22 @@ fn minutes() -> Minutes {
             text: "Read the paper.".to_owned(),
             owner: Some("Noël Ørsted".to_owned()),
             sources: vec![source],
+        }],
+        questions: vec![QuestionNotes {
+            question: "What orders events?".to_owned(),
+            answer: "The messages between machines.".to_owned(),
+            sources: vec![source],
+        }],
+        chat: vec![ChatNotes {
+            time: at(2000),
+            name: "Noël Ørsted".to_owned(),
+            text: "Where are the slides?".to_owned(),
+        }],
+        files: vec![FileNotes {
+            time: at(3000),
+            name: "slides.pdf".to_owned(),
+            shared_by: "Ada Lovelace".to_owned(),
+            size: "1.4 MB".to_owned(),
         }],
         transcript: vec![
             Entry::Chapter { chapter: 0 },

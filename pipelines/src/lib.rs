@@ -5,6 +5,7 @@
 //! `lectern replay` drive the same value. What follows the room's end ([`Lecture`], exports, summary, minutes) is
 //! made of plain values too.
 
+mod aside;
 mod audio;
 mod caption;
 mod export;
@@ -24,6 +25,7 @@ mod summary;
 mod time;
 mod transcript;
 
+pub use aside::{Aside, ChatLine, SharedFile};
 pub use audio::{AudioFrame, SAMPLE_RATE_HZ};
 pub use caption::{
     CAPTIONS_TOPIC, Caption, CaptionKind, DATA_PACKET_BYTES_MAX, Health, HealthState, TRANSCRIPTION_TOPIC,
@@ -38,15 +40,18 @@ pub use language::is_language_tag;
 pub use lecture::Lecture;
 pub use lobby::{GuestState, GuestStep, TooLate};
 pub use meeting::{Event, Meeting, Output, Settings, SttEnd, TrackClock};
-pub use minutes::{ActionNotes, Attendee, ChapterNotes, Entry, Line, Minutes, PageSize, Source, TermNotes};
+pub use minutes::{
+    ActionNotes, Attendee, ChapterNotes, ChatNotes, Entry, FileNotes, Line, Minutes, PageSize, QuestionNotes,
+    Source, TermNotes,
+};
 pub use resample::Resampler;
 pub use search::{Excerpt, QUERY_TERMS_MAX, SearchQuery, SearchTerm, search_tokens};
 pub use segment::{Gap, GapReason, Participant, Segment, Word};
 pub use stage::Stage;
 pub use stt::{DEEPGRAM_CATCH_UP_RATE, ModelImprovement, SttSettings};
 pub use summary::{
-    ActionItem, Chapter, CitedLine, KeyTerm, Message, Prompt, PromptFailure, PromptId, ReplyForm, Role,
-    Summary, SummaryError, SummaryPlanner, SummarySettings, SummarySource, TOKEN_BUDGET_MIN, WISH_CHARS_MAX,
-    extractive,
+    ActionItem, Chapter, CitedLine, KeyTerm, Message, Prompt, PromptFailure, PromptId, Question, ReplyForm,
+    Role, Summary, SummaryError, SummaryPlanner, SummarySettings, SummarySource, TOKEN_BUDGET_MIN,
+    WISH_CHARS_MAX, extractive,
 };
 pub use time::{MediaTime, UnixMillis};

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     CitedLine, Lecture, MediaTime, Participant, ParticipantIdentity, SegmentId, Summary, SummarySource,
     UnixMillis,
+    aside::Aside,
     export::{Joining, date_of, gap_reason, name_of, paragraphs, plain},
     summary::main_language,
 };
@@ -27,7 +28,7 @@ pub struct Minutes {
     pub language: Option<String>,
     /// The same of what was said.
     pub spoken_language: Option<String>,
-    /// The paper it is set for.
+    /// The paper it is set for; what is usual where the summary's language is spoken, unless whoever prints says else.
     pub page_size: PageSize,
     /// When the meeting began.
     pub started_at: UnixMillis,
@@ -37,7 +38,7 @@ pub struct Minutes {
     pub duration: MediaTime,
     /// Everybody who was there or spoke, in the order they came.
     pub participants: Vec<Attendee>,
-    /// Who made the summary, and what it leaves out; empty where there is none.
+    /// Who made the summary, how much of the transcript it covers, and what it leaves out; empty where there is none.
     pub source_note: String,
     /// The whole in a few lines.
     pub summary: Vec<Line>,
@@ -47,6 +48,12 @@ pub struct Minutes {
     pub key_terms: Vec<TermNotes>,
     /// What somebody is to do.
     pub action_items: Vec<ActionNotes>,
+    /// A short quiz.
+    pub questions: Vec<QuestionNotes>,
+    /// What people in the room wrote, in order.
+    pub chat: Vec<ChatNotes>,
+    /// The files that they shared, in order.
+    pub files: Vec<FileNotes>,
     /// What was said, what is missing, and where chapters begin, ordered by time.
     pub transcript: Vec<Entry>,
 }
@@ -61,6 +68,32 @@ pub enum PageSize {
     /// 8.5 × 11 inches.
     Letter,
 }
+
+impl PageSize {
+    /// The paper of that name: `a4` or `letter`.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "a4" => Some(Self::A4),
+            "letter" => Some(Self::Letter),
+            _ => None,
+        }
+    }
+
+    /// What printers hold where a language (BCP 47) is spoken; A4 where its tag names no country.
+    pub fn usual_with(language: Option<&str>) -> Self {
+        let mut subtags = language.unwrap_or_default().split(['-', '_']).skip(1);
+        let is_letter = |tag: &str| LETTER_REGIONS.contains(&tag.to_ascii_uppercase().as_str());
+        match subtags.any(is_letter) {
+            true => Self::Letter,
+            false => Self::A4,
+        }
+    }
+}
+
+/// Countries in which paper is of letter size.
+const LETTER_REGIONS: [&str; 15] = [
+    "US", "CA", "MX", "PR", "PH", "CL", "CO", "VE", "GT", "CR", "PA", "NI", "SV", "HN", "DO",
+];
 
 /// Somebody who was there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,6 +157,41 @@ pub struct ActionNotes {
     pub sources: Vec<Source>,
 }
 
+/// A question that the meeting answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuestionNotes {
+    /// The question.
+    pub question: String,
+    /// Its answer.
+    pub answer: String,
+    /// Where the answer was said.
+    pub sources: Vec<Source>,
+}
+
+/// A message that was written in the room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChatNotes {
+    /// When, in time of the meeting.
+    pub time: MediaTime,
+    /// By whom.
+    pub name: String,
+    /// What.
+    pub text: String,
+}
+
+/// A file that was shared in the room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileNotes {
+    /// When, in time of the meeting.
+    pub time: MediaTime,
+    /// What it is called.
+    pub name: String,
+    /// Who shared it.
+    pub shared_by: String,
+    /// How large it is, as it is printed: `1.4 MB`.
+    pub size: String,
+}
+
 /// A piece of the transcript.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -158,18 +226,18 @@ pub enum Entry {
 }
 
 impl Minutes {
-    /// Lays out what was said and what it comes to.
-    pub fn compose(lecture: &Lecture, summary: Option<&Summary>) -> Self {
+    /// Lays out what was said, what it comes to, and what was written beside it.
+    pub fn compose(lecture: &Lecture, summary: Option<&Summary>, aside: &Aside) -> Self {
         match summary {
-            Some(summary) => Self::of(lecture, summary),
+            Some(summary) => Self::of(lecture, summary, aside),
             None => Self {
                 source_note: String::new(),
-                ..Self::of(lecture, &Summary::none(lecture))
+                ..Self::of(lecture, &Summary::none(lecture), aside)
             },
         }
     }
 
-    fn of(lecture: &Lecture, summary: &Summary) -> Self {
+    fn of(lecture: &Lecture, summary: &Summary, aside: &Aside) -> Self {
         let attendance = Attendance::of(lecture);
         let Transcript { entries, entry_of } = Transcript::of(lecture, summary, &attendance);
         let sources = Sources { lecture, entry_of };
@@ -179,7 +247,7 @@ impl Minutes {
             room: plain(lecture.called()),
             language: summary.language.clone(),
             spoken_language: main_language(lecture),
-            page_size: PageSize::default(),
+            page_size: PageSize::usual_with(summary.language.as_deref()),
             started_at: lecture.started_at,
             date: date_of(lecture.started_at),
             duration: MediaTime::ZERO + lecture.duration,
@@ -214,6 +282,17 @@ impl Minutes {
                     sources: sources.of(&item.citations),
                 })
                 .collect(),
+            questions: summary
+                .questions
+                .iter()
+                .map(|question| QuestionNotes {
+                    question: plain(&question.question),
+                    answer: plain(&question.answer),
+                    sources: sources.of(&question.citations),
+                })
+                .collect(),
+            chat: aside.chat_notes(lecture.started_at),
+            files: aside.file_notes(lecture.started_at),
             transcript: entries,
         }
     }
@@ -233,21 +312,19 @@ pub(crate) fn source_note(summary: &Summary) -> String {
             )
         }
     };
-    if summary.coverage_percent < 100 {
-        note.push_str(&format!(
-            " It covers {} % of the transcript.",
-            summary.coverage_percent
-        ));
-    }
+    note.push_str(&format!(
+        " It covers {} % of the transcript.",
+        summary.coverage_percent
+    ));
     if summary.is_outdated {
         note.push_str(" Words that it rests on were corrected after it was made.");
     }
     match summary.dropped_lines {
         0 => {}
-        1 => note.push_str(" 1 line was left out because it rested on nothing that was said."),
+        1 => note.push_str(" 1 line was left out because nothing that was said bears it out."),
         lines => {
             note.push_str(&format!(
-                " {lines} lines were left out because they rested on nothing that was said."
+                " {lines} lines were left out because nothing that was said bears them out."
             ));
         }
     }
@@ -380,16 +457,32 @@ impl Sources<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::export::tests::{lecture, segment, summary};
+    use crate::export::tests::{aside, lecture, segment, summary};
 
     #[test]
     fn minutes_hold_the_whole_lecture() {
-        insta::assert_json_snapshot!(Minutes::compose(&lecture(), Some(&summary())));
+        insta::assert_json_snapshot!(Minutes::compose(&lecture(), Some(&summary()), &aside()));
+    }
+
+    #[test]
+    fn paper_is_what_printers_hold_where_the_language_is_spoken() {
+        for (language, paper) in [
+            (Some("en-US"), PageSize::Letter),
+            (Some("es-419"), PageSize::A4),
+            (Some("fr-ca"), PageSize::Letter),
+            (Some("en-GB"), PageSize::A4),
+            (Some("us"), PageSize::A4),
+            (None, PageSize::A4),
+        ] {
+            assert_eq!(PageSize::usual_with(language), paper, "{language:?}");
+        }
+        assert_eq!(PageSize::parse("letter"), Some(PageSize::Letter));
+        assert_eq!(PageSize::parse("A5"), None);
     }
 
     #[test]
     fn minutes_survive_their_way_to_the_renderer() {
-        let minutes = Minutes::compose(&lecture(), Some(&summary()));
+        let minutes = Minutes::compose(&lecture(), Some(&summary()), &aside());
         let json = serde_json::to_vec(&minutes).expect("minutes become JSON");
         assert_eq!(
             serde_json::from_slice::<Minutes>(&json).expect("and come back"),
@@ -400,7 +493,7 @@ mod tests {
     #[test]
     fn sources_point_at_the_paragraph_that_holds_the_words() {
         let lecture = lecture();
-        let minutes = Minutes::compose(&lecture, Some(&summary()));
+        let minutes = Minutes::compose(&lecture, Some(&summary()), &Aside::default());
         let mut seen = 0;
         for (line, cited) in minutes.summary.iter().zip(&summary().abstract_lines) {
             for (source, id) in line.sources.iter().zip(&cited.citations) {
@@ -435,7 +528,7 @@ mod tests {
             .map(|segment| segment.speaker.clone())
             .collect();
         lecture.gaps.clear();
-        let minutes = Minutes::compose(&lecture, Some(&summary()));
+        let minutes = Minutes::compose(&lecture, Some(&summary()), &Aside::default());
         let names: Vec<_> = minutes
             .participants
             .iter()

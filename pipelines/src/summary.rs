@@ -15,6 +15,6 @@ mod topic;
 
 pub use extractive::extractive;
 pub(crate) use language::main_language;
-pub use model::{ActionItem, Chapter, CitedLine, KeyTerm, Summary, SummarySource};
+pub use model::{ActionItem, Chapter, CitedLine, KeyTerm, Question, Summary, SummarySource};
 pub use planner::{PromptFailure, SummaryError, SummaryPlanner, SummarySettings, TOKEN_BUDGET_MIN};
 pub use prompt::{Message, Prompt, PromptId, ReplyForm, Role, WISH_CHARS_MAX};

@@ -105,18 +105,6 @@ impl Outcome {
             "health": health.state.as_str()}));
     }
 
-    /// Writes what a reader wants: transcript in every format, summary, PDF.
-    pub(crate) fn write_artifacts(lecture: &Lecture, summary: &Summary, folder: &Path) -> anyhow::Result<()> {
-        let base = file_name(lecture.room.as_str());
-        for format in ExportFormat::ALL {
-            let bytes = export(lecture, Some(summary), format);
-            write(&folder.join(format!("{base}.{}", format.as_str())), &bytes)?;
-        }
-        let minutes = Minutes::compose(lecture, Some(summary));
-        let rendered = lectern_pdf::render_pdf(&minutes, &Fonts::load(&[])?)?;
-        write(&folder.join(format!("{base}.pdf")), &rendered.bytes)
-    }
-
     /// Writes what a developer wants: everything that was sent and shown, and the page model.
     pub(crate) fn write_traces(mut self, minutes: &Minutes, folder: &Path) -> anyhow::Result<()> {
         for connection in self.audio.keys().copied().collect::<Vec<_>>() {
@@ -135,6 +123,35 @@ impl Outcome {
                 "audio_from_ms": audio.from.as_millis(), "samples": audio.samples}));
         }
     }
+}
+
+/// Writes the transcript in every format, with its summary.
+pub(crate) fn write_exports(lecture: &Lecture, summary: &Summary, folder: &Path) -> anyhow::Result<()> {
+    let base = file_name(lecture.room.as_str());
+    for format in ExportFormat::ALL {
+        let bytes = export(lecture, Some(summary), format);
+        write(&folder.join(format!("{base}.{}", format.as_str())), &bytes)?;
+    }
+    Ok(())
+}
+
+/// Writes the minutes as a PDF, and says what no font has.
+pub(crate) fn write_pdf(
+    minutes: &Minutes,
+    fonts: &Fonts,
+    folder: &Path,
+    lecture: &Lecture,
+) -> anyhow::Result<()> {
+    let rendered = lectern_pdf::render_pdf(minutes, fonts)?;
+    if !rendered.missing.is_empty() {
+        eprintln!(
+            "{} characters are in no font and printed as U+XXXX; {}",
+            rendered.missing.len(),
+            lectern_pdf::fonts_wanted(&rendered.missing)
+        );
+    }
+    let base = file_name(lecture.room.as_str());
+    write(&folder.join(format!("{base}.pdf")), &rendered.bytes)
 }
 
 /// How many samples, of 16 bits each, those bytes are.

@@ -4,10 +4,14 @@ use std::{
     collections::HashSet,
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::{Context as _, bail};
-use lectern_pipelines::{MediaTime, Participant, ParticipantIdentity, RoomName, SummarySettings, UnixMillis};
+use lectern_pipelines::{
+    Aside, ChatLine, MediaTime, Participant, ParticipantIdentity, RoomName, SharedFile, SummarySettings,
+    UnixMillis,
+};
 use serde::Deserialize;
 
 use super::{model::ModelRecording, recording::Recording, wav::Wav};
@@ -24,6 +28,8 @@ pub(crate) struct Script {
     pub(crate) model: Option<ModelRecording>,
     /// How a language model is asked about a fixture.
     pub(crate) summary: SummaryEntry,
+    /// What is written and shared meanwhile.
+    pub(crate) aside: Aside,
 }
 
 /// How a language model is asked about a fixture, whoever records it.
@@ -100,11 +106,12 @@ impl Script {
             .into_iter()
             .map(|entry| entry.voice(folder))
             .collect::<anyhow::Result<Vec<_>>>()?;
+        let began = UnixMillis(started_at.unix_timestamp() * 1000);
         let recording = folder.join(RECORDING);
         let model = folder.join(MODEL_RECORDING);
         Self {
             room: RoomName::parse(file.room)?,
-            started_at: UnixMillis(started_at.unix_timestamp() * 1000),
+            started_at: began,
             language: file.language,
             voices,
             recording: recording
@@ -113,6 +120,10 @@ impl Script {
                 .transpose()?,
             model: model.exists().then(|| ModelRecording::read(&model)).transpose()?,
             summary: file.summary,
+            aside: Aside {
+                messages: file.message.into_iter().map(|entry| entry.line(began)).collect(),
+                files: file.file.into_iter().map(|entry| entry.file(began)).collect(),
+            },
         }
         .checked()
     }
@@ -149,6 +160,7 @@ impl Script {
             recording: None,
             model: None,
             summary: SummaryEntry::default(),
+            aside: Aside::default(),
         }
         .checked()
     }
@@ -191,6 +203,50 @@ struct MeetingFile {
     #[serde(default)]
     summary: SummaryEntry,
     participant: Vec<ParticipantEntry>,
+    #[serde(default)]
+    message: Vec<MessageEntry>,
+    #[serde(default)]
+    file: Vec<FileEntry>,
+}
+
+/// Something that is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MessageEntry {
+    at_ms: u64,
+    name: String,
+    text: String,
+}
+
+/// Something that is shared.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileEntry {
+    at_ms: u64,
+    name: String,
+    shared_by: String,
+    bytes: u64,
+}
+
+impl MessageEntry {
+    fn line(self, began: UnixMillis) -> ChatLine {
+        ChatLine {
+            at: began + Duration::from_millis(self.at_ms),
+            name: self.name,
+            text: self.text,
+        }
+    }
+}
+
+impl FileEntry {
+    fn file(self, began: UnixMillis) -> SharedFile {
+        SharedFile {
+            at: began + Duration::from_millis(self.at_ms),
+            name: self.name,
+            shared_by: self.shared_by,
+            bytes: self.bytes,
+        }
+    }
 }
 
 #[derive(Deserialize)]

@@ -83,6 +83,7 @@ fn summary() -> Summary {
             citations: vec![SegmentId::parse("SG_1000").expect("an id")],
         }],
         action_items: Vec::new(),
+        questions: Vec::new(),
         coverage_percent: 100,
         dropped_lines: 0,
         is_outdated: false,

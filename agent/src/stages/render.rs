@@ -83,7 +83,7 @@ fn last_chars(text: &str) -> String {
 mod tests {
     use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Instant};
 
-    use lectern_pipelines::{Lecture, MeetingId, RoomName, UnixMillis, extractive};
+    use lectern_pipelines::{Aside, Lecture, MeetingId, RoomName, UnixMillis, extractive};
 
     use super::*;
 
@@ -99,7 +99,7 @@ mod tests {
             segments: Vec::new(),
             gaps: Vec::new(),
         };
-        Minutes::compose(&lecture, Some(&extractive(&lecture)))
+        Minutes::compose(&lecture, Some(&extractive(&lecture)), &Aside::default())
     }
 
     fn program(folder: &Path, script: &str) -> PathBuf {

@@ -32,5 +32,6 @@ pub(crate) fn lonely(render_program: &Path) -> Config {
         },
         llm: None,
         render_program: render_program.to_owned(),
+        paper: None,
     }
 }

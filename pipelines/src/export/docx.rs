@@ -129,6 +129,20 @@ fn write_summary(body: &mut Body, lecture: &Lecture, summary: &Summary) {
             ],
         );
     }
+    if !summary.questions.is_empty() {
+        body.heading("Heading1", "Questions");
+    }
+    for question in &summary.questions {
+        let times = times_of(lecture, &question.citations);
+        body.paragraph(
+            "ListBullet",
+            &[
+                Run::bold(format!("{} ", plain(&question.question))),
+                Run::plain(plain(&question.answer)),
+                Run::quiet(times),
+            ],
+        );
+    }
 }
 
 fn write_transcript(body: &mut Body, lecture: &Lecture) {

@@ -8,8 +8,8 @@ use time::format_description::well_known::Rfc3339;
 
 use super::{calendar::instant_of, plain::is_hidden};
 use crate::{
-    ActionItem, Chapter, CitedLine, Gap, KeyTerm, Lecture, Participant, Segment, SegmentId, Summary,
-    SummarySource, Word,
+    ActionItem, Chapter, CitedLine, Gap, KeyTerm, Lecture, Participant, Question, Segment, SegmentId,
+    Summary, SummarySource, Word,
 };
 
 pub(super) fn write(lecture: &Lecture, summary: Option<&Summary>) -> Vec<u8> {
@@ -96,6 +96,7 @@ struct SummaryJson<'a> {
     chapters: Vec<ChapterJson<'a>>,
     key_terms: Vec<KeyTermJson<'a>>,
     action_items: Vec<ActionItemJson<'a>>,
+    questions: Vec<QuestionJson<'a>>,
     coverage_percent: u8,
     dropped_lines: u32,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -134,6 +135,13 @@ struct KeyTermJson<'a> {
 struct ActionItemJson<'a> {
     text: &'a str,
     owner: Option<&'a str>,
+    citations: Vec<&'a str>,
+}
+
+#[derive(Serialize)]
+struct QuestionJson<'a> {
+    question: &'a str,
+    answer: &'a str,
     citations: Vec<&'a str>,
 }
 
@@ -222,6 +230,7 @@ impl<'a> SummaryJson<'a> {
             chapters: summary.chapters.iter().map(ChapterJson::of).collect(),
             key_terms: summary.key_terms.iter().map(KeyTermJson::of).collect(),
             action_items: summary.action_items.iter().map(ActionItemJson::of).collect(),
+            questions: summary.questions.iter().map(QuestionJson::of).collect(),
             coverage_percent: summary.coverage_percent,
             dropped_lines: summary.dropped_lines,
             older_than_transcript: summary.is_outdated,
@@ -265,6 +274,16 @@ impl<'a> ActionItemJson<'a> {
             text: &item.text,
             owner: item.owner.as_deref(),
             citations: ids(&item.citations),
+        }
+    }
+}
+
+impl<'a> QuestionJson<'a> {
+    fn of(question: &'a Question) -> Self {
+        Self {
+            question: &question.question,
+            answer: &question.answer,
+            citations: ids(&question.citations),
         }
     }
 }

@@ -94,6 +94,18 @@ fn write_summary(file: &mut String, lecture: &Lecture, summary: &Summary) -> std
             times(&item.citations)
         )?;
     }
+    if !summary.questions.is_empty() {
+        writeln!(file, "\n## Questions")?;
+    }
+    for (number, question) in (1..).zip(&summary.questions) {
+        writeln!(
+            file,
+            "\n{number}. {}\n\n   *{}*{}",
+            literal(&question.question),
+            literal(&question.answer),
+            times(&question.citations)
+        )?;
+    }
     Ok(())
 }
 

@@ -4,8 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    ActionItem, Chapter, CitedLine, KeyTerm, MediaTime, MeetingId, Participant, ParticipantIdentity,
-    RoomName, Segment, SegmentId, SummarySource, TrackSid, UnixMillis, Word,
+    ActionItem, Aside, Chapter, ChatLine, CitedLine, KeyTerm, MediaTime, MeetingId, Participant,
+    ParticipantIdentity, Question, RoomName, Segment, SegmentId, SharedFile, SummarySource, TrackSid,
+    UnixMillis, Word,
 };
 
 /// What `identity` says from `start_ms` to `end_ms`; its id is made of identity and start.
@@ -81,6 +82,23 @@ pub(crate) fn lecture() -> Lecture {
     }
 }
 
+/// What was written and shared in [`lecture`].
+pub(crate) fn aside() -> Aside {
+    Aside {
+        messages: vec![ChatLine {
+            at: UnixMillis(1_795_256_103_500),
+            name: "#panic() *Eve*".to_owned(),
+            text: "Is that\nso?".to_owned(),
+        }],
+        files: vec![SharedFile {
+            at: UnixMillis(1_795_256_104_000),
+            name: "clocks.pdf".to_owned(),
+            shared_by: "Dr. ada".to_owned(),
+            bytes: 1_449_000,
+        }],
+    }
+}
+
 /// A summary of [`lecture`].
 pub(crate) fn summary() -> Summary {
     let id = |id: &str| SegmentId::parse(id).expect("a good id");
@@ -123,6 +141,11 @@ pub(crate) fn summary() -> Summary {
             text: "Read the paper.".to_owned(),
             owner: Some("Dr. bob".to_owned()),
             citations: vec![id("SG_ada_65000")],
+        }],
+        questions: vec![Question {
+            question: "Can a clock tell what happened *before*?".to_owned(),
+            answer: "No clock in the world can.".to_owned(),
+            citations: vec![id("SG_bob_8000")],
         }],
         coverage_percent: 100,
         dropped_lines: 0,

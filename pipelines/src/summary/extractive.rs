@@ -14,7 +14,8 @@ use crate::Lecture;
 /// Summarises without any model, in any language, the same way every time.
 ///
 /// Says of itself that it is [`SummarySource::Extractive`]. It names no action items: counting words can't tell a
-/// promise from a story about one. A meeting in which nobody spoke gets a title and nothing else.
+/// promise from a story about one. It asks no questions either: a sentence with a hole where a term was, out of speech
+/// without full stops, mostly asks for a word and not for what was taught. A meeting in which nobody spoke gets a title and nothing else.
 pub fn extractive(lecture: &Lecture) -> Summary {
     let mut vocabulary = Vocabulary::default();
     let sentences = sentences(lecture, &mut vocabulary);
@@ -44,6 +45,7 @@ pub fn extractive(lecture: &Lecture) -> Summary {
             .map(|(term, parts)| text.key_term(term, &parts))
             .collect(),
         action_items: Vec::new(),
+        questions: Vec::new(),
         coverage_percent: 100,
         dropped_lines: 0,
         is_outdated: false,

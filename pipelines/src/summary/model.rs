@@ -24,9 +24,12 @@ pub struct Summary {
     pub key_terms: Vec<KeyTerm>,
     /// What somebody is to do; often empty.
     pub action_items: Vec<ActionItem>,
+    /// A short quiz; empty in summaries that were stored before there was one.
+    #[serde(default)]
+    pub questions: Vec<Question>,
     /// How much of the transcript its maker has read, 0 to 100.
     pub coverage_percent: u8,
-    /// Lines left out because they rested on nothing that was said.
+    /// Lines left out because nothing that was said bears them out.
     pub dropped_lines: u32,
     /// Whether something that it rests on was corrected after it was made; known to who reads it, and never stored.
     #[serde(skip)]
@@ -44,6 +47,7 @@ impl Summary {
             chapters: Vec::new(),
             key_terms: Vec::new(),
             action_items: Vec::new(),
+            questions: Vec::new(),
             coverage_percent: 100,
             dropped_lines: 0,
             is_outdated: false,
@@ -62,7 +66,11 @@ impl Summary {
             .flat_map(|term| [term.term.as_str(), term.explanation.as_str()]);
         let items = self.action_items.iter().map(|item| item.text.as_str());
         let lines = self.abstract_lines.iter().map(|line| line.text.as_str());
-        lines.chain(chapters).chain(terms).chain(items)
+        let questions = self
+            .questions
+            .iter()
+            .flat_map(|question| [question.question.as_str(), question.answer.as_str()]);
+        lines.chain(chapters).chain(terms).chain(items).chain(questions)
     }
 
     /// Every segment that it rests on, some of them more than once.
@@ -75,7 +83,8 @@ impl Summary {
             .map(|line| &line.citations);
         let terms = self.key_terms.iter().map(|term| &term.citations);
         let items = self.action_items.iter().map(|item| &item.citations);
-        lines.chain(terms).chain(items).flatten()
+        let questions = self.questions.iter().map(|question| &question.citations);
+        lines.chain(terms).chain(items).chain(questions).flatten()
     }
 }
 
@@ -133,5 +142,16 @@ pub struct ActionItem {
     /// Who is to do it, where that was said.
     pub owner: Option<String>,
     /// Where it was said; never empty.
+    pub citations: Vec<SegmentId>,
+}
+
+/// A question that the meeting answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// The question.
+    pub question: String,
+    /// Its answer.
+    pub answer: String,
+    /// Where the answer was said; never empty.
     pub citations: Vec<SegmentId>,
 }

@@ -3,7 +3,7 @@
 use std::{cmp::Reverse, collections::BTreeSet};
 
 use super::{
-    model::{ActionItem, Chapter, CitedLine, KeyTerm, Summary, SummarySource},
+    model::{ActionItem, Chapter, CitedLine, KeyTerm, Question, Summary, SummarySource},
     prompt::{note_line, tokens},
     reply::{ChapterReply, PartReply, Statement},
 };
@@ -84,6 +84,8 @@ pub(super) struct Notes {
     chapters: Vec<NotedChapter>,
     key_terms: Vec<(String, String, BTreeSet<usize>)>,
     action_items: Vec<(String, Option<String>, BTreeSet<usize>)>,
+    /// Question, answer and where it was said.
+    questions: Vec<(String, String, BTreeSet<usize>)>,
 }
 
 #[derive(Debug)]
@@ -95,6 +97,8 @@ struct NotedChapter {
 
 const KEY_TERMS_MAX: usize = 20;
 const ACTION_ITEMS_MAX: usize = 40;
+/// A quiz is short, however long the lecture was.
+const QUESTIONS_MAX: usize = 12;
 const CHAPTER_LINES_MAX: usize = 8;
 /// Citations of one statement that help a reader; an abstract can rest on hundreds.
 const CITATIONS_MAX: usize = 8;
@@ -135,6 +139,10 @@ impl Notes {
         }
         for (item, owner) in reply.action_items {
             self.action_items.push((item.text, owner, positions(&item.cites)));
+        }
+        for (answer, question) in reply.questions {
+            self.questions
+                .push((question, answer.text, positions(&answer.cites)));
         }
     }
 
@@ -206,6 +214,7 @@ impl Notes {
         self.key_terms.truncate(KEY_TERMS_MAX);
         self.action_items.sort_by_key(|item| item.2.first().copied());
         self.action_items.truncate(ACTION_ITEMS_MAX);
+        self.questions.sort_by_key(|question| question.2.first().copied());
         Summary {
             source: SummarySource::Model { name: model },
             title,
@@ -227,6 +236,13 @@ impl Notes {
                 .map(|(text, owner, cited)| ActionItem {
                     text: text.clone(),
                     owner: owner.clone(),
+                    citations: self.citations(cited),
+                })
+                .collect(),
+            questions: spread(&self.questions, QUESTIONS_MAX)
+                .map(|(question, answer, cited)| Question {
+                    question: question.clone(),
+                    answer: answer.clone(),
                     citations: self.citations(cited),
                 })
                 .collect(),
@@ -284,6 +300,12 @@ impl Notes {
 
 fn positions(cites: &[usize]) -> BTreeSet<usize> {
     cites.iter().map(|number| number - 1).collect()
+}
+
+/// At most so many of the items, from beginning to end alike.
+fn spread<T>(items: &[T], most: usize) -> impl Iterator<Item = &T> {
+    let step = items.len().div_ceil(most).max(1);
+    items.iter().step_by(step)
 }
 
 /// A chapter's title, or the beginning of what it says.

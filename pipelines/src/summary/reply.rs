@@ -30,6 +30,8 @@ pub(super) struct PartReply {
     pub(super) key_terms: Vec<(Statement, String)>,
     /// Each item with its owner.
     pub(super) action_items: Vec<(Statement, Option<String>)>,
+    /// Each answer with its question.
+    pub(super) questions: Vec<(Statement, String)>,
     pub(super) dropped: u32,
 }
 
@@ -74,10 +76,18 @@ impl PartReply {
                 Some((item, Some(owner).filter(|owner| !says_nobody(owner))))
             })
             .collect();
+        let questions = entries(&object, "questions")
+            .filter_map(|entry| {
+                let question = text_of(entry, &["question"], LINE_CHARS_MAX);
+                let answer = reader.statement(entry, &["answer"], LINE_CHARS_MAX)?;
+                (!question.is_empty()).then_some((answer, question))
+            })
+            .collect();
         Ok(Self {
             chapters,
             key_terms,
             action_items,
+            questions,
             dropped: reader.dropped,
         })
     }
@@ -94,10 +104,14 @@ impl PartReply {
         let item = strict(json!({
             "text": {"type": "string"}, "owner": {"type": ["string", "null"]}, "cites": cites_schema()
         }));
+        let question = strict(json!({
+            "question": {"type": "string"}, "answer": {"type": "string"}, "cites": cites_schema()
+        }));
         strict(json!({
             "chapters": {"type": "array", "items": chapter},
             "key_terms": {"type": "array", "items": term},
-            "action_items": {"type": "array", "items": item}
+            "action_items": {"type": "array", "items": item},
+            "questions": {"type": "array", "items": question}
         }))
     }
 }

@@ -28,6 +28,7 @@ pub(crate) fn summary(title: &str, line: &str) -> Summary {
         chapters: Vec::new(),
         key_terms: Vec::new(),
         action_items: Vec::new(),
+        questions: Vec::new(),
         coverage_percent: 100,
         dropped_lines: 0,
         is_outdated: false,
