@@ -206,7 +206,6 @@ fn files_are_summarised_by_the_model_of_the_settings_in_the_language_of_the_sett
     );
     assert!(output.status.success(), "{}", said(&output));
     let minutes = minutes(out.path());
-    assert_eq!(minutes["title"], "As the model has it");
     assert_eq!(minutes["language"], "de-CH");
     assert!(
         text(&minutes["source_note"]).contains("language model loopback"),

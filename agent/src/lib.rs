@@ -13,6 +13,7 @@ mod link;
 mod llm;
 mod probe;
 mod reconcile;
+mod replies;
 mod room;
 mod rooms;
 mod run;
@@ -38,6 +39,7 @@ pub use config::{CaptionForms, Config, LiveKit, Llm, NetworkPaths, ScreenShareAu
 pub use error::Error;
 pub use llm::Exchange;
 pub use probe::{count_rooms, probe_llm, probe_recogniser};
+pub use replies::Replies;
 pub use room::speaker::{HeardCaption, Speaker, delete_room, join_url, participant_token};
 pub use run::run;
 pub use stt::{Recogniser, SocketStuck, SttConfigError, SttEvent, SttMessage, SttNews, SttSocket, SttUrl};

@@ -28,7 +28,7 @@ use lectern_pipelines::{
     Lecture, Prompt, PromptFailure, ReplyForm, Summary, SummaryPlanner, SummarySettings,
 };
 
-use crate::{Error, Llm, backoff::Backoff, summary::Wishes};
+use crate::{Error, Llm, Replies, backoff::Backoff, summary::Wishes};
 
 /// A question to a language model, and what came of it.
 #[derive(Debug)]
@@ -103,11 +103,13 @@ impl LanguageModel {
         })
     }
 
-    /// The model's summary of a lecture in which something was said. What is asked and answered is told to `watch`.
+    /// The model's summary of a lecture in which something was said. What is among the `replies` isn't asked, what is
+    /// asked and answered is kept there and told to `watch`.
     pub(crate) async fn summarise(
         &self,
         lecture: &Lecture,
         wishes: Wishes,
+        replies: &mut Replies,
         watch: impl FnMut(Exchange<'_>),
     ) -> Result<Summary, Error> {
         let settings = SummarySettings {
@@ -116,7 +118,7 @@ impl LanguageModel {
             ..self.settings.clone()
         };
         let planner = SummaryPlanner::new(lecture, settings);
-        match timeout(self.patience.summary, self.drive(planner, watch)).await {
+        match timeout(self.patience.summary, self.drive(planner, replies, watch)).await {
             Ok(summary) => summary,
             Err(_) => Err(Error::Llm(format!(
                 "no summary within {} s",
@@ -128,12 +130,19 @@ impl LanguageModel {
     async fn drive(
         &self,
         mut planner: SummaryPlanner,
+        replies: &mut Replies,
         mut watch: impl FnMut(Exchange<'_>),
     ) -> Result<Summary, Error> {
+        let model = self.settings.model_name.as_str();
         let mut waiting = VecDeque::new();
         let mut asked = FuturesUnordered::new();
         loop {
-            waiting.extend(std::iter::from_fn(|| planner.poll_prompt()));
+            while let Some(prompt) = planner.poll_prompt() {
+                match replies.to(model, &prompt) {
+                    Some(reply) => planner.handle_reply(prompt.id, Ok(&reply)),
+                    None => waiting.push_back(prompt),
+                }
+            }
             while asked.len() < PROMPTS_AT_ONCE
                 && let Some(prompt) = waiting.pop_front()
             {
@@ -154,6 +163,9 @@ impl LanguageModel {
                 reply: reply.as_deref(),
                 open: asked.len() + waiting.len(),
             });
+            if let Ok(reply) = &reply {
+                replies.keep(model, &prompt, reply).await;
+            }
             planner.handle_reply(prompt.id, reply.as_deref().map_err(Clone::clone));
         }
     }
@@ -678,7 +690,7 @@ mod tests {
         let server = Server::start(acts).await;
         let outcome = server
             .model()
-            .summarise(&lecture(), Wishes::default(), |_| {})
+            .summarise(&lecture(), Wishes::default(), &mut Replies::default(), |_| {})
             .await;
         (outcome.map_err(|error| error.to_string()), server.requests())
     }
@@ -690,7 +702,10 @@ mod tests {
             language: Some("uk".to_owned()),
             wish: Some("Only the dates.".to_owned()),
         };
-        let summary = server.model().summarise(&lecture(), wishes, |_| {}).await;
+        let summary = server
+            .model()
+            .summarise(&lecture(), wishes, &mut Replies::default(), |_| {})
+            .await;
         assert_eq!(summary.expect("a summary").language.as_deref(), Some("uk"));
         for (_, body) in server.requests() {
             let rules = body["messages"][0]["content"].as_str().expect("text").to_owned();

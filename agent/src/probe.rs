@@ -10,7 +10,7 @@ use lectern_pipelines::{
 };
 
 use crate::{
-    Error, LiveKit, Llm, Stt,
+    Error, LiveKit, Llm, Replies, Stt,
     llm::LanguageModel,
     server::Server,
     stt::{Recogniser, SttEvent},
@@ -56,7 +56,7 @@ pub async fn probe_recogniser(stt: &Stt) -> Result<(), Error> {
 pub async fn probe_llm(llm: &Llm) -> Result<(), Error> {
     let model = LanguageModel::new(llm)?;
     model
-        .summarise(&sentence(), Wishes::default(), |_| {})
+        .summarise(&sentence(), Wishes::default(), &mut Replies::default(), |_| {})
         .await
         .map(|_| ())
 }

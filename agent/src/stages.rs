@@ -28,7 +28,7 @@ use lectern_storage::{Artifact, NewSummary, PendingMeeting, object_key};
 
 use self::render::Renderer;
 use crate::{
-    Context, Error,
+    Context, Error, Replies,
     cover::unix_now,
     rooms::words_of,
     summary::{Summariser, Wishes, compute},
@@ -238,7 +238,8 @@ impl Stages {
                 wish: order.instructions,
             };
             let revision = lecture.revision;
-            let summary = self.summary_of(lecture, wishes).await?;
+            let mut replies = Replies::of(meeting, &self.context.objects).await;
+            let summary = self.summary_of(lecture, wishes, &mut replies).await?;
             let new = NewSummary {
                 version: task.version,
                 summary: &summary,
@@ -246,13 +247,22 @@ impl Stages {
                 made_at: unix_now(),
             };
             self.context.database.store_summary(meeting, new).await?;
+            replies.forget().await;
         }
         Ok(Some(Stage::Summarised))
     }
 
-    async fn summary_of(&self, lecture: Arc<Lecture>, wishes: Wishes) -> Result<Summary, Error> {
+    async fn summary_of(
+        &self,
+        lecture: Arc<Lecture>,
+        wishes: Wishes,
+        replies: &mut Replies,
+    ) -> Result<Summary, Error> {
         let meeting = lecture.meeting.clone();
-        let summarised = self.summariser.summarise(lecture, wishes, |_| {}).await?;
+        let summarised = self
+            .summariser
+            .summarise(lecture, wishes, replies, |_| {})
+            .await?;
         if let Some(error) = summarised.failure {
             metrics::counter!("lectern_summary_fallbacks_total").increment(1);
             warn!(meeting.id = %meeting, "meeting {meeting} gets the built-in summary: {error}");

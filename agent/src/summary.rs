@@ -7,7 +7,7 @@ use tokio::task::spawn_blocking;
 use lectern_pipelines::{Lecture, Summary, extractive};
 
 use crate::{
-    Error, Llm,
+    Error, Llm, Replies,
     llm::{Exchange, LanguageModel},
     rooms::words_of,
 };
@@ -45,16 +45,17 @@ impl Summariser {
 
     /// What says nothing needs no model. A model that fails leaves the built-in summary: pages come in any case.
     ///
-    /// Each question to the model is told to `watch` once nothing more is to be expected of it. Fails only by a panic.
+    /// A question whose answer is among the `replies` isn't asked. Each other one is told to `watch` once nothing more is to be expected of it. Fails only by a panic.
     pub async fn summarise(
         &self,
         lecture: Arc<Lecture>,
         wishes: Wishes,
+        replies: &mut Replies,
         watch: impl FnMut(Exchange<'_>),
     ) -> Result<Summarised, Error> {
         let mut failure = None;
         if let Some(model) = self.model.as_ref().filter(|_| !lecture.segments.is_empty()) {
-            match model.summarise(&lecture, wishes, watch).await {
+            match model.summarise(&lecture, wishes, replies, watch).await {
                 Ok(summary) => {
                     return Ok(Summarised {
                         summary,

@@ -1,5 +1,6 @@
 //! A transcript in short, made by counting words or by a language model.
 
+mod address;
 mod extractive;
 mod language;
 mod model;
@@ -10,6 +11,7 @@ mod reply;
 #[cfg(test)]
 mod sample;
 mod sentence;
+mod support;
 mod terms;
 mod topic;
 

@@ -4,7 +4,7 @@ use std::{fmt::Write as _, fs, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
-use lectern_agent::{Exchange, Summariser, Wishes};
+use lectern_agent::{Exchange, Replies, Summariser, Wishes};
 use lectern_pipelines::{Lecture, Prompt, ReplyForm, Summary, SummaryPlanner, SummarySettings, extractive};
 
 use super::model::ModelRecording;
@@ -74,7 +74,12 @@ async fn ask(
         recording.note(exchange.prompt, exchange.reply);
     };
     let made = summariser
-        .summarise(Arc::clone(lecture), Wishes::default(), watch)
+        .summarise(
+            Arc::clone(lecture),
+            Wishes::default(),
+            &mut Replies::default(),
+            watch,
+        )
         .await;
     bar.finish_and_clear();
     let made = made?;

@@ -78,11 +78,14 @@ impl Question {
             json!({"text": words, "cites": [line[0]]})
         };
         let some: Vec<Value> = lines.iter().take(3).map(cited).collect();
+        let title = some[0]["text"]
+            .as_str()
+            .map(|words| words.split_whitespace().take(5).collect::<Vec<_>>().join(" "));
         json!({
-            "title": "As the model has it",
+            "title": title,
             "abstract": some, "lines": some,
-            "chapters": [{"title": "A chapter of the model", "first_line": lines[0][0], "lines": some}],
-            "key_terms": [], "action_items": []
+            "chapters": [{"title": title, "first_line": lines[0][0], "lines": some}],
+            "key_terms": [], "action_items": [], "questions": []
         })
         .to_string()
     }

@@ -6,6 +6,7 @@ use super::{
     model::{ActionItem, Chapter, CitedLine, KeyTerm, Question, Summary, SummarySource},
     prompt::{note_line, tokens},
     reply::{ChapterReply, PartReply, Statement},
+    support::Evidence,
 };
 use crate::{Lecture, MediaTime, SegmentId};
 
@@ -46,6 +47,11 @@ impl Note {
             }
         };
         statements.into_iter().map(note).collect()
+    }
+
+    /// Whether what it rests on bears it out.
+    pub(super) fn is_borne_out(&self, evidence: &Evidence) -> bool {
+        evidence.bears_out(&self.text, self.segments.iter().copied())
     }
 
     /// What it takes in a prompt.

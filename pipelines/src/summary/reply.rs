@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
+use super::support::Evidence;
+
 /// A statement and the numbers of the lines that it cites; never without any.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Statement {
@@ -90,6 +92,44 @@ impl PartReply {
             questions,
             dropped: reader.dropped,
         })
+    }
+
+    /// The same without what the lines that are cited don't bear out; that is counted.
+    pub(super) fn borne_out(mut self, evidence: &Evidence) -> Self {
+        let mut dropped = 0;
+        let mut is_said = |text: &str, cites: &[usize]| {
+            let is_said = evidence.bears_out(text, cites.iter().map(|number| number - 1));
+            dropped += u32::from(!is_said);
+            is_said
+        };
+        for chapter in &mut self.chapters {
+            chapter.lines.retain(|line| is_said(&line.text, &line.cites));
+        }
+        self.key_terms
+            .retain(|(term, _)| is_said(&term.text, &term.cites));
+        for (term, explanation) in &mut self.key_terms {
+            if !explanation.is_empty() && !is_said(explanation, &term.cites) {
+                explanation.clear();
+            }
+        }
+        self.action_items
+            .retain(|(item, _)| is_said(&item.text, &item.cites));
+        self.questions.retain(|(answer, question)| {
+            is_said(&answer.text, &answer.cites) && is_said(question, &answer.cites)
+        });
+        for (_, owner) in &mut self.action_items {
+            *owner = owner.take().filter(|owner| evidence.bears_out_somewhere(owner));
+        }
+        for chapter in &mut self.chapters {
+            if !chapter.title.is_empty() && !evidence.bears_out_somewhere(&chapter.title) {
+                dropped += 1;
+                chapter.title.clear();
+            }
+        }
+        self.chapters
+            .retain(|chapter| !chapter.title.is_empty() || !chapter.lines.is_empty());
+        self.dropped += dropped;
+        self
     }
 
     /// The schema that `read` reads best.
