@@ -123,7 +123,7 @@ fn obeyed_injections_reach_neither_markup_nor_file_names() {
     assert_eq!(transcript["segments"].as_array().map(Vec::len), Some(14));
     let minutes = minutes(&out);
     assert!(
-        text(&minutes["source_note"]).contains("10 lines were left out"),
+        text(&minutes["source_note"]).contains("19 lines were left out"),
         "{minutes}"
     );
     let said = minutes.to_string();

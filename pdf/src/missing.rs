@@ -63,8 +63,8 @@ mod tests {
         let wanted = fonts_wanted(&['न', '王', '小', '\u{E123}', '\u{1F600}']);
         assert_eq!(
             wanted,
-            "U+E123: no font that we know of; U+1F600: install fonts-noto-color-emoji; \
-             U+738B U+5C0F: install fonts-noto-cjk; U+0928: install fonts-noto-core"
+            "U+E123: no font that we know of; U+738B U+5C0F: install fonts-noto-cjk; \
+             U+1F600: install fonts-noto-color-emoji; U+0928: install fonts-noto-core"
         );
     }
 
