@@ -604,6 +604,7 @@ impl Recogniser {
 }
 
 async fn converse(stream: TcpStream, heard: &Heard) {
+    #[expect(clippy::result_large_err, reason = "the signature of the library's callback")]
     let note = |request: &Request, response| {
         heard
             .asked

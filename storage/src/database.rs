@@ -31,9 +31,31 @@ pub struct DatabaseConfig {
 #[derive(Debug, Clone)]
 pub enum Database {
     /// A file of our own.
-    Sqlite(SqlitePool),
+    Sqlite(Sqlite),
     /// A server, perhaps behind a pooler.
     Postgres(Postgres),
+}
+
+/// A file of SQLite's: the connections that read, and the one that writes.
+///
+/// SQLite lets one write at a time. Left to it, the others try again and again in no order, until one of them has tried
+/// for too long; here they queue, and only other processes are waited for that way.
+#[derive(Debug, Clone)]
+pub struct Sqlite {
+    readers: SqlitePool,
+    writer: SqlitePool,
+}
+
+impl Sqlite {
+    /// The connections, for statements that no other function here runs.
+    pub fn pool(&self) -> &SqlitePool {
+        &self.writer
+    }
+
+    async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
 }
 
 /// A Postgres server: where queries go, and where migrations go.
@@ -79,15 +101,15 @@ impl Database {
     pub async fn migrate(&self) -> Result<(), Error> {
         let migrator = Migrator::with_migrations(migrations(self));
         let migrated = match self {
-            Self::Sqlite(pool) => {
-                let mut migrated = migrator.run(pool).await;
+            Self::Sqlite(sqlite) => {
+                let mut migrated = migrator.run(&sqlite.writer).await;
                 // SQLite has no lock that outlasts a transaction: who finds that another process was faster looks
                 // again, and sees what is left to do.
                 for _ in 0..SQLITE_MIGRATION_RETRIES {
                     if migrated.is_ok() {
                         break;
                     }
-                    migrated = migrator.run(pool).await;
+                    migrated = migrator.run(&sqlite.writer).await;
                 }
                 migrated
             }
@@ -119,7 +141,7 @@ impl Database {
     /// The database as a person may read it: the SQLite file, or the server's URL without its password.
     pub fn place(&self) -> String {
         match self {
-            Self::Sqlite(pool) => place_of_sqlite(&pool.connect_options()),
+            Self::Sqlite(sqlite) => place_of_sqlite(&sqlite.writer.connect_options()),
             Self::Postgres(postgres) => place_of_postgres(&postgres.pool.connect_options()),
         }
     }
@@ -127,20 +149,23 @@ impl Database {
     /// Closes every connection once what runs on it is done.
     pub async fn close(&self) {
         match self {
-            Self::Sqlite(pool) => pool.close().await,
+            Self::Sqlite(sqlite) => sqlite.close().await,
             Self::Postgres(postgres) => postgres.pool.close().await,
         }
     }
 }
 
-/// A thread each, and only one can write at a time anyway.
+/// A thread each; one of them writes.
 pub const SQLITE_CONNECTIONS_MAX: u32 = 4;
 /// How long a server may take to let us in.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a query waits for a connection that is free.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a query waits for SQLite's turn. Every transaction before it waits for a disk, which may be busy with much
+/// else than us.
+const SQLITE_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long SQLite waits for another process's transaction.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
 const BUSY_RETRY: Duration = Duration::from_millis(10);
 const SQLITE_BUSY: u32 = 5;
 
@@ -152,12 +177,20 @@ pub(crate) struct Write;
 impl Read {
     pub(crate) const SQLITE: &'static str = "begin";
     pub(crate) const POSTGRES: &'static str = "begin isolation level repeatable read read only";
+
+    pub(crate) fn connections(sqlite: &Sqlite) -> &SqlitePool {
+        &sqlite.readers
+    }
 }
 
 impl Write {
     /// A transaction that reads first and writes later would fail if another one wrote in between.
     pub(crate) const SQLITE: &'static str = "begin immediate";
     pub(crate) const POSTGRES: &'static str = "begin";
+
+    pub(crate) fn connections(sqlite: &Sqlite) -> &SqlitePool {
+        &sqlite.writer
+    }
 }
 
 /// Runs a block in one transaction on whichever database it is; what it fails by becomes [`Error::Query`].
@@ -167,7 +200,8 @@ impl Write {
 macro_rules! transaction {
     ($database:expr, $access:ident, $doing:literal, |$connection:ident| $body:block) => {{
         let result = match $database {
-            $crate::database::Database::Sqlite(pool) => {
+            $crate::database::Database::Sqlite(sqlite) => {
+                let pool = $crate::database::$access::connections(sqlite);
                 transaction!(@on pool, $crate::database::$access::SQLITE, $connection, $body)
             }
             $crate::database::Database::Postgres(postgres) => {
@@ -254,16 +288,24 @@ async fn open_sqlite(options: SqliteConnectOptions, max_connections: u32) -> Res
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY_TIMEOUT);
-    let pool = SqlitePoolOptions::new()
-        .max_connections(max_connections.clamp(1, SQLITE_CONNECTIONS_MAX))
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .connect_lazy_with(options.clone());
-    first_connection(&pool).await.map_err(|source| Error::Connect {
-        place: place_of_sqlite(&options),
-        remedy: "set LECTERN_DATA to a folder on a local disk that can be written",
-        source,
-    })?;
-    Ok(Database::Sqlite(pool))
+    let connections = |most: u32| {
+        SqlitePoolOptions::new()
+            .max_connections(most)
+            .acquire_timeout(SQLITE_ACQUIRE_TIMEOUT)
+            .connect_lazy_with(options.clone())
+    };
+    let sqlite = Sqlite {
+        readers: connections(max_connections.clamp(2, SQLITE_CONNECTIONS_MAX) - 1),
+        writer: connections(1),
+    };
+    first_connection(&sqlite.writer)
+        .await
+        .map_err(|source| Error::Connect {
+            place: place_of_sqlite(&options),
+            remedy: "set LECTERN_DATA to a folder on a local disk that can be written",
+            source,
+        })?;
+    Ok(Database::Sqlite(sqlite))
 }
 
 /// Opens the file. SQLite waits for other processes but in one case: while one of them gives a new file its journal.

@@ -48,7 +48,7 @@ pub use caption::{CaptionContent, CaptionedMeeting, StoredCaption};
 pub use chat::{CHAT_TEXT_CHARS_MAX, ChatChange, ChatMessage, NewChatMessage, REACTIONS_EACH_MAX, Reaction};
 pub use chat_relay::{CHAT_NEWS_MAX, ChatNews, ReceivedChat};
 pub use correction::{Corrected, Correction, SegmentVersion, StoredSegment};
-pub use database::{Database, DatabaseConfig, Postgres, SQLITE_CONNECTIONS_MAX};
+pub use database::{Database, DatabaseConfig, Postgres, SQLITE_CONNECTIONS_MAX, Sqlite};
 pub use error::Error;
 pub use event::{Audience, EVENTS_READ_MAX, NewEvent, RoomEvent};
 pub use file::{NewFile, SharedFile, Sharing};

@@ -717,14 +717,14 @@ async fn webhook_for_which_too_much_waits_takes_no_ping() {
     let scene = Scene::new("https://hooks.invalid/", json!(["room.started"]), |_| {}).await;
     scene.ping().await;
     scene.until_attempts(1).await;
-    let Database::Sqlite(pool) = &scene.world.database else {
+    let Database::Sqlite(sqlite) = &scene.world.database else {
         panic!("SQLite by default")
     };
     let many = "insert into hook_delivery (hook_id, id, event_id, room, position, state, next_at)
         with recursive number (n) as (select 1 union all select n + 1 from number where n < 10000)
         select hook_id, 'copy ' || n, event_id, room, position + n, 'waiting', 9000000000000000
         from hook_delivery, number";
-    sqlx::query(many).execute(pool).await.expect("stored");
+    sqlx::query(many).execute(sqlite.pool()).await.expect("stored");
     let (status, body) = scene
         .world
         .post(&scene.path("/ping"), &scene.admin, json!({}))
@@ -778,13 +778,13 @@ async fn of_two_services_one_tells_on_postgres() {
 async fn what_a_dead_service_was_about_to_tell_another_one_tells() {
     let receiver = Receiver::new([]).await;
     let scene = Scene::new(&receiver.url(), json!(["room.started"]), lenient).await;
-    let Database::Sqlite(pool) = &scene.world.database else {
+    let Database::Sqlite(sqlite) = &scene.world.database else {
         panic!("SQLite by default")
     };
     let now = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_millis();
     sqlx::query("update hook set lease_holder = 'dead', lease_until = $1")
         .bind(i64::try_from(now).expect("for a while yet") + 60_000)
-        .execute(pool)
+        .execute(sqlite.pool())
         .await
         .expect("stored");
     scene.ping().await;

@@ -59,11 +59,11 @@ async fn lectures_past_their_days_are_erased(place: Place) {
         // It is of today.
         let moved = "update meeting set started_at = $2, last_seen_at = $2, ended_at = $2 where id = $1";
         match &world.database {
-            lectern_storage::Database::Sqlite(pool) => {
+            lectern_storage::Database::Sqlite(sqlite) => {
                 sqlx::query(moved)
                     .bind(lecture.as_str())
                     .bind(now().0)
-                    .execute(pool)
+                    .execute(sqlite.pool())
                     .await
                     .expect("stored");
             }

@@ -74,9 +74,9 @@ async fn ids(database: &Database, query: &str) -> Vec<MeetingId> {
 /// How many texts are indexed, by the table of texts and by the index itself.
 async fn indexed(database: &Database) -> (i64, i64) {
     match database {
-        Database::Sqlite(pool) => {
+        Database::Sqlite(sqlite) => {
             sqlx::query_as("select (select count(*) from search_text), (select count(*) from search_index)")
-                .fetch_one(pool)
+                .fetch_one(sqlite.pool())
                 .await
         }
         Database::Postgres(postgres) => {

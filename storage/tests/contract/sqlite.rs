@@ -26,15 +26,15 @@ async fn open() -> Place {
 #[tokio::test]
 async fn commits_survive_a_power_cut() {
     let place = open().await;
-    let Database::Sqlite(pool) = &place.database else {
+    let Database::Sqlite(sqlite) = &place.database else {
         panic!("SQLite by default")
     };
     let journal: (String,) = sqlx::query_as("pragma journal_mode")
-        .fetch_one(pool)
+        .fetch_one(sqlite.pool())
         .await
         .expect("a pragma");
     let synchronous: (i64,) = sqlx::query_as("pragma synchronous")
-        .fetch_one(pool)
+        .fetch_one(sqlite.pool())
         .await
         .expect("a pragma");
     assert_eq!((journal.0.as_str(), synchronous.0), ("wal", 2));

@@ -39,7 +39,7 @@ impl Place {
     /// Runs a statement behind everybody's back.
     pub(crate) async fn meddle(&self, statement: &'static str) {
         let done = match &self.database {
-            Database::Sqlite(pool) => sqlx::raw_sql(statement).execute(pool).await.map(drop),
+            Database::Sqlite(sqlite) => sqlx::raw_sql(statement).execute(sqlite.pool()).await.map(drop),
             Database::Postgres(postgres) => sqlx::raw_sql(statement).execute(postgres.pool()).await.map(drop),
         };
         done.expect("a statement that runs");
