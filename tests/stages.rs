@@ -20,7 +20,10 @@ use lectern_pipelines::{
     MediaTime, MeetingId, Participant, ParticipantIdentity, RoomName, RoomSid, Segment, SegmentId, Stage,
     TrackSid, UnixMillis,
 };
-use lectern_storage::{Database, DatabaseConfig, Objects, ObjectsConfig, Writer, object_key};
+use lectern_storage::{
+    AccountRole, Audience, ChatMessage, Database, DatabaseConfig, Door, NewAccount, NewChatMessage, NewEvent,
+    Objects, ObjectsConfig, Room, RoomStatus, Writer, object_key,
+};
 use serde_json::json;
 
 use model::{Answer, Model, Question};
@@ -183,6 +186,7 @@ async fn stages_and_the_child_that_renders_understand_each_other() {
     let database = database(folder.path()).await;
     let words = "Lava is molten rock; \"quotes\", \\backslashes\\ and\nnew lines too.";
     let meeting = ended(&database, "volcanoes", words).await;
+    written(&database, "volcanoes", "Basalt is not granite").await;
     let objects = Objects::open(&ObjectsConfig {
         folder: folder.path().join("objects"),
         s3: None,
@@ -195,14 +199,17 @@ async fn stages_and_the_child_that_renders_understand_each_other() {
     lectern_agent::run(Arc::new(context), async {}, std::future::pending())
         .await
         .expect("a worker that ends well");
-    let pdf = objects.get(&object_key(&meeting, "lecture.pdf")).await;
-    let path = folder.path().join("lecture.pdf");
-    fs::write(&path, pdf.expect("readable").expect("rendered")).expect("written");
-    let text = text_of(&path);
-    assert!(
-        text.contains("Lava is molten rock; \"quotes\", \\backslashes\\ and new lines too."),
-        "{text}"
-    );
+    for (kind, has_chat) in [("lecture.pdf", true), ("shared.pdf", false)] {
+        let pdf = objects.get(&object_key(&meeting, kind)).await;
+        let path = folder.path().join(kind);
+        fs::write(&path, pdf.expect("readable").expect("rendered")).expect("written");
+        let text = text_of(&path);
+        assert!(
+            text.contains("Lava is molten rock; \"quotes\", \\backslashes\\ and new lines too."),
+            "{kind}: {text}"
+        );
+        assert_eq!(text.contains("Basalt is not granite"), has_chat, "{kind}: {text}");
+    }
 }
 
 /// Does what the transcript's or the notes' first word says.
@@ -259,7 +266,7 @@ async fn database(data: &Path) -> Database {
 
 /// A meeting whose room is over.
 async fn ended(database: &Database, room: &str, words: &str) -> MeetingId {
-    let now = UnixMillis(1_795_256_100_000);
+    let now = AT;
     let name = RoomName::parse(room).expect("a good name");
     let sid = RoomSid::parse(format!("RM_{room}")).expect("a good SID");
     let meeting = database.open_meeting(&name, &sid, now).await.expect("opened").id;
@@ -288,6 +295,41 @@ async fn ended(database: &Database, room: &str, words: &str) -> MeetingId {
         .expect("ended");
     meeting
 }
+
+/// Has somebody write in the chat of a room while the meeting of [`ended`] lasts.
+async fn written(database: &Database, room: &str, words: &str) {
+    let new = NewAccount {
+        email: "ada@example.org",
+        name: "Ada",
+        role: AccountRole::Host,
+        password_hash: None,
+    };
+    let owner = database.create_account(new, AT).await.expect("stored");
+    let id = RoomName::parse(room).expect("a good name");
+    let room = Room {
+        id: id.clone(),
+        code: "VOLCANO".to_owned(),
+        title: "Volcanoes".to_owned(),
+        owner: owner.expect("a free address").id,
+        status: RoomStatus::Live,
+        door: Door::Unlocked,
+        settings: "{}".to_owned(),
+        starts_at: None,
+        created_at: AT,
+        revision: 0,
+        revised_at: None,
+    };
+    assert!(database.create_room(&room).await.expect("stored"));
+    let new = NewChatMessage {
+        identity: "ben",
+        name: "Ben",
+        text: words,
+    };
+    let tell = |_: &ChatMessage| NewEvent::about(Audience::All, "chat", &json!({}));
+    database.write_message(&id, new, AT, tell).await.expect("stored");
+}
+
+const AT: UnixMillis = UnixMillis(1_795_256_100_000);
 
 /// `lectern agent`, with a language model and no LiveKit server.
 struct Agent {

@@ -24,7 +24,7 @@ use tracing::{error, info, warn};
 use lectern_pipelines::{
     Aside, ChatLine, ExportFormat, Lecture, MeetingId, Minutes, SharedFile, Stage, Summary, export,
 };
-use lectern_storage::{Artifact, NewSummary, PendingMeeting, object_key};
+use lectern_storage::{Artifact, LECTURE_PDF, NewSummary, PendingMeeting, SHARED_PDF, object_key};
 
 use self::render::Renderer;
 use crate::{
@@ -299,7 +299,7 @@ impl Stages {
         let stored = self.stored_summary(meeting).await?;
         let aside = self.aside(&lecture).await?;
         let paper = self.context.config.paper;
-        let (files, minutes) = compute(move || {
+        let (files, minutes, shared) = compute(move || {
             let summary = stored.as_ref();
             let summary_json = summary.map(|summary| File {
                 kind: "summary.json".to_owned(),
@@ -308,21 +308,27 @@ impl Stages {
             });
             let transcripts = ExportFormat::ALL.map(|format| transcript(&lecture, summary, format));
             let files: Vec<_> = summary_json.into_iter().chain(transcripts).collect();
-            let mut minutes = Minutes::compose(&lecture, summary, &aside);
-            minutes.page_size = paper.unwrap_or(minutes.page_size);
-            (files, minutes)
+            let minutes_with = |aside: &Aside| {
+                let mut minutes = Minutes::compose(&lecture, summary, aside);
+                minutes.page_size = paper.unwrap_or(minutes.page_size);
+                minutes
+            };
+            let nothing = Aside::default();
+            let shared = (aside != nothing).then(|| minutes_with(&nothing));
+            (files, minutes_with(&aside), shared)
         })
         .await?;
         for file in files {
             self.keep_file(meeting, file).await?;
         }
-        let bytes = self.renderer.render(&minutes).await?;
-        let pdf = File {
-            kind: "lecture.pdf".to_owned(),
-            media_type: "application/pdf",
-            bytes,
+        let whole = self.renderer.render(&minutes).await?;
+        self.keep_file(meeting, pdf(LECTURE_PDF, whole.clone())).await?;
+        // What people wrote was for who was there, not for whoever is given a link.
+        let shared = match shared {
+            Some(minutes) => self.renderer.render(&minutes).await?,
+            None => whole,
         };
-        self.keep_file(meeting, pdf).await
+        self.keep_file(meeting, pdf(SHARED_PDF, shared)).await
     }
 
     /// What was written and shared in the room meanwhile, as far as nobody took it back.
@@ -399,6 +405,14 @@ fn transcript(lecture: &Lecture, summary: Option<&Summary>, format: ExportFormat
         kind: format!("transcript.{}", format.as_str()),
         media_type: format.media_type(),
         bytes: export(lecture, summary, format),
+    }
+}
+
+fn pdf(kind: &str, bytes: Vec<u8>) -> File {
+    File {
+        kind: kind.to_owned(),
+        media_type: "application/pdf",
+        bytes,
     }
 }
 
@@ -553,6 +567,7 @@ mod tests {
         let kinds: Vec<&str> = artifacts.iter().map(|artifact| artifact.kind.as_str()).collect();
         let wanted = [
             "lecture.pdf",
+            "shared.pdf",
             "summary.json",
             "transcript.docx",
             "transcript.json",

@@ -7,6 +7,11 @@ use crate::{
     database::{rows, sql, transaction},
 };
 
+/// The kind of a lecture's PDF, with what people wrote and shared.
+pub const LECTURE_PDF: &str = "lecture.pdf";
+/// The kind of the same without that, for those who were not there.
+pub const SHARED_PDF: &str = "shared.pdf";
+
 /// A file that is kept of a meeting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Artifact {

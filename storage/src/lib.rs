@@ -41,7 +41,7 @@ mod writer;
 
 pub use account::{Account, AccountRole, ApiKey, NewAccount};
 pub use administration::{AccountAccess, AccountChange, AccountOverview, Governed};
-pub use artifact::Artifact;
+pub use artifact::{Artifact, LECTURE_PDF, SHARED_PDF};
 pub use audit::{AuditEntry, NewAuditEntry};
 pub use ban::{AtTheDoor, Ban, Banned, BannedBy};
 pub use caption::{CaptionContent, CaptionedMeeting, StoredCaption};

@@ -14,7 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use lectern_pipelines::{ExportFormat, GuestState, Lecture, MeetingId, RoomName, Summary, export};
-use lectern_storage::{Account, Artifact, MeetingOverview};
+use lectern_storage::{Account, Artifact, LECTURE_PDF, MeetingOverview, SHARED_PDF};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::task::spawn_blocking;
@@ -152,9 +152,13 @@ pub(crate) async fn file(
     caller: Caller,
     InPath((id, file)): InPath<(String, String)>,
 ) -> Result<Response, ApiError> {
-    let (overview, _) = service.readable_lecture(&caller, id).await?;
+    let (overview, reader) = service.readable_lecture(&caller, id).await?;
     if file == "artifact.pdf" {
-        return service.pdf(&overview).await;
+        let kind = match reader {
+            Reader::ByLink => SHARED_PDF,
+            Reader::Host(_) | Reader::Guest => LECTURE_PDF,
+        };
+        return service.pdf(&overview, kind).await;
     }
     let format = file.strip_prefix("transcript.").and_then(ExportFormat::parse);
     let Some(format) = format else {
@@ -290,9 +294,9 @@ impl Service {
         Ok((lecture, self.database.summary(id).await?))
     }
 
-    async fn pdf(&self, overview: &MeetingOverview) -> Result<Response, ApiError> {
+    async fn pdf(&self, overview: &MeetingOverview, kind: &str) -> Result<Response, ApiError> {
         let artifacts = self.database.artifacts(&overview.id).await?;
-        let stored = artifacts.iter().find(|artifact| artifact.kind == "lecture.pdf");
+        let stored = artifacts.iter().find(|artifact| artifact.kind == kind);
         let not_yet = || {
             let message = "the PDF is not made yet; it follows within a minute after the room has ended";
             ApiError::new(ErrorCode::NotYet, message)
@@ -346,7 +350,7 @@ fn files_of(overview: &MeetingOverview, artifacts: &[Artifact]) -> Vec<FileView>
         media_type: media_type.to_owned(),
         url: format!("/api/lectures/{}/{name}", overview.id),
     };
-    let has_pdf = artifacts.iter().any(|artifact| artifact.kind == "lecture.pdf");
+    let has_pdf = artifacts.iter().any(|artifact| artifact.kind == LECTURE_PDF);
     let pdf = has_pdf.then(|| file("artifact.pdf", "application/pdf"));
     let transcripts = ExportFormat::ALL
         .into_iter()

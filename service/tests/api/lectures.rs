@@ -66,22 +66,24 @@ pub(crate) async fn held_meeting(world: &World, room: &str) -> MeetingId {
                 .expect("stored")
         );
     }
-    let key = object_key(&opened.id, "lecture.pdf");
-    world
-        .objects
-        .put(&key, "application/pdf", b"%PDF-1.7".to_vec())
-        .await
-        .expect("written");
-    let artifact = Artifact {
-        kind: "lecture.pdf".to_owned(),
-        key,
-        media_type: "application/pdf".to_owned(),
-        bytes: 8,
-    };
-    database
-        .store_artifact(&opened.id, &artifact)
-        .await
-        .expect("stored");
+    for (kind, pdf) in [("lecture.pdf", "%PDF-1.7"), ("shared.pdf", "%PDF-1.7 shared")] {
+        let key = object_key(&opened.id, kind);
+        world
+            .objects
+            .put(&key, "application/pdf", pdf.as_bytes().to_vec())
+            .await
+            .expect("written");
+        let artifact = Artifact {
+            kind: kind.to_owned(),
+            key,
+            media_type: "application/pdf".to_owned(),
+            bytes: pdf.len() as u64,
+        };
+        database
+            .store_artifact(&opened.id, &artifact)
+            .await
+            .expect("stored");
+    }
     opened.id
 }
 
@@ -197,6 +199,7 @@ async fn files_come_as_downloads_that_run_nothing() {
         "artifact",
         "..%2fartifact.pdf",
         "lecture.pdf",
+        "shared.pdf",
     ] {
         let (status, _) = world.get(&format!("/api/lectures/{id}/{wrong}"), &ada).await;
         assert_eq!(status, 404, "{wrong}");

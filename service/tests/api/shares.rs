@@ -73,6 +73,9 @@ async fn link_shows_the_lecture_and_nothing_else() {
         assert_eq!(fetched.headers()["x-robots-tag"], "noindex, nofollow");
         assert_eq!(fetched.headers()["referrer-policy"], "no-referrer");
     }
+    let pdf = response(&world, Method::GET, &format!("{path}/artifact.pdf"), &token).await;
+    let pdf = pdf.bytes().await.expect("a file");
+    assert!(pdf.ends_with(b"shared"), "without what people wrote");
     // Neither what others see of it, nor anything that changes it.
     for (method, more) in [
         (Method::GET, "/share"),
