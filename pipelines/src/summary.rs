@@ -5,6 +5,7 @@ mod extractive;
 mod language;
 mod model;
 mod notes;
+mod orders;
 mod planner;
 mod prompt;
 mod reply;
