@@ -137,19 +137,6 @@ impl Database {
         })
     }
 
-    /// Gives an account a role, from its next request on.
-    pub async fn set_role(&self, account: &AccountId, role: AccountRole) -> Result<(), Error> {
-        transaction!(self, Write, "give an account a role", |connection| {
-            sql!(
-                "update account set role = $2 where id = $1",
-                account.as_str(),
-                role.as_str()
-            )
-            .execute(&mut *connection)
-            .await?;
-        })
-    }
-
     /// The account of that address, with its password's hash.
     pub async fn account_by_email(&self, email: &str) -> Result<Option<(Account, Option<String>)>, Error> {
         let row = transaction!(self, Read, "look an account up", |connection| {

@@ -15,7 +15,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use lectern_storage::{Account, AccountRole, Identity, NewAccount};
+use lectern_storage::{Account, AccountChange, AccountRole, Governed, Identity, NewAccount};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -252,8 +252,23 @@ impl Service {
         Ok(made)
     }
 
+    /// The account in the role that the provider's claim gives it; as before if nobody would be left who may do everything.
     async fn with_role(&self, account: Account, role: AccountRole) -> Result<Account, ApiError> {
-        self.database.set_role(&account.id, role).await?;
+        let change = AccountChange {
+            role: Some(role),
+            ..AccountChange::default()
+        };
+        let changed = self
+            .database
+            .change_account(&account.id, change, self.now())
+            .await?;
+        if changed == Governed::LastAdministrator {
+            tracing::warn!(
+                "the provider says that account {} is no administrator, and it is the last one: make another first",
+                account.id
+            );
+            return Ok(account);
+        }
         let actor = Some(account.id.as_str());
         self.note(actor, "account.role", None, Some(role.as_str()))
             .await?;

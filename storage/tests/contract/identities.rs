@@ -1,7 +1,7 @@
 //! What every database has to do about people who log in by another's account.
 
 use lectern_pipelines::UnixMillis;
-use lectern_storage::{Account, AccountRole, Database, Identity, NewAccount};
+use lectern_storage::{Account, AccountChange, AccountRole, Database, Governed, Identity, NewAccount};
 use tokio::task::JoinSet;
 
 use crate::things::Place;
@@ -136,10 +136,12 @@ pub(crate) async fn linked_account_has_one_way_in(place: &Place) {
 pub(crate) async fn linked_administrator_keeps_their_password(place: &Place) {
     let database = &place.database;
     let account = with_password(database, "ada@example.org").await;
-    database
-        .set_role(&account.id, AccountRole::Admin)
-        .await
-        .expect("stored");
+    let change = AccountChange {
+        role: Some(AccountRole::Admin),
+        ..AccountChange::default()
+    };
+    let changed = database.change_account(&account.id, change, NOW).await;
+    assert_eq!(changed.expect("stored"), Governed::Done);
     assert!(
         database
             .link_identity(&account.id, ADA, NOW)
