@@ -328,14 +328,19 @@ async fn claim_makes_administrators_at_each_login() {
             role
         };
         assert_eq!(role_with(json!(["staff"])).await, "HOST");
-        assert_eq!(role_with(json!(["staff", "lectern-admins"])).await, "ADMIN");
-        assert_eq!(role_with(json!(["staff"])).await, "ADMIN", "the last one stays");
         let admin = world.admin().await;
+        assert_eq!(role_with(json!(["staff", "lectern-admins"])).await, "ADMIN");
         assert_eq!(role_with(json!(["staff"])).await, "HOST");
         let roles = audited_for(&world, &admin).await;
         let roles: Vec<_> = roles.filter(|(action, _)| action == "account.role").collect();
         let role = |name: &str| ("account.role".to_owned(), json!(name));
         assert_eq!(roles, [role("HOST"), role("ADMIN")]);
+        assert_eq!(role_with(json!(["staff", "lectern-admins"])).await, "ADMIN");
+        let id = text(&world.ok(Method::GET, "/api/auth/me", &admin, None).await["id"]);
+        let other = format!("/api/admin/users/{id}");
+        let resigns = json!({ "role": "HOST" });
+        world.ok(Method::PATCH, &other, &admin, Some(resigns)).await;
+        assert_eq!(role_with(json!(["staff"])).await, "ADMIN", "the last one stays");
         world.end().await;
     }
 }
