@@ -116,7 +116,7 @@ fn word_document_is_read_by_another_program() {
     );
     let read = read(&document);
     assert_eq!(read["title"], "Order");
-    let note = "Built-in extractive summary: sentences picked from the transcript, written by no model.";
+    let note = "Built-in extractive summary: sentences picked from the transcript, written by no model. It covers 100 % of the transcript.";
     let ltr = |style: &str, text: &str| json!({ "style": style, "text": text, "rightToLeft": false });
     let rtl = |style: &str, text: &str| json!({ "style": style, "text": text, "rightToLeft": true });
     assert_eq!(
