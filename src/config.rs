@@ -53,6 +53,9 @@ pub(crate) struct SttArgs {
     /// Connections to the recogniser at once in this process; others wait their turn and keep their audio.
     #[arg(long, env = "STT_SOCKETS_MAX", default_value = "500")]
     pub(crate) stt_sockets_max: String,
+    /// Of these, for what was said while the recogniser was away; live speech never waits for it.
+    #[arg(long, env = "STT_LANES_MAX", default_value = "16")]
+    pub(crate) stt_lanes_max: String,
     /// Streams that the embedded recogniser takes at once; more are answered 429.
     #[arg(long, env = "STT_SESSIONS_MAX")]
     pub(crate) stt_sessions_max: Option<String>,
@@ -296,6 +299,7 @@ impl SttArgs {
             base_url: url.to_owned(),
             api_key: given(&self.deepgram_api_key),
             sockets_max: problems.number("STT_SOCKETS_MAX", &self.stt_sockets_max, 1, 100_000),
+            lanes_max: problems.number("STT_LANES_MAX", &self.stt_lanes_max, 1, 100_000),
             settings: self.questions(catch_up_rate, problems),
         }
     }

@@ -94,6 +94,8 @@ pub struct Stt {
     pub api_key: Option<SecretString>,
     /// Sockets open at once in this process.
     pub sockets_max: u32,
+    /// Of these, for what was said while the recogniser was away.
+    pub lanes_max: u32,
     /// What it is asked for.
     pub settings: SttSettings,
 }

@@ -95,6 +95,8 @@ const LEASE_WHILE_OPENING: Duration = Duration::from_secs(3);
 const LEASE_WHILE_ENDING: Duration = Duration::from_secs(60);
 /// How long after the room's end last finals are waited for.
 const LAST_FINALS: Duration = Duration::from_secs(4);
+/// How long after the room's end a recogniser is waited for that is away. Then a gap says what it did not hear.
+const LATE_WORDS: Duration = Duration::from_secs(600);
 /// How long a meeting that is handed back may take, whatever the recogniser and the database do.
 const HAND_BACK_TIMEOUT: Duration = Duration::from_secs(15);
 /// Messages of all of a room's recogniser connections that wait for us; beyond it TCP holds them back.
@@ -201,6 +203,8 @@ struct Driver {
 struct Ending {
     end: RoomEnd,
     give_up_at: Option<tokio::time::Instant>,
+    /// Nothing is waited for that may take longer.
+    is_hurried: bool,
     /// Brings the meeting to [`Stage::Ended`], if it is over.
     advancing: Option<JoinHandle<()>>,
 }
@@ -299,11 +303,14 @@ impl Driver {
             ending,
             ..
         } = self;
-        let is_staying = leaving.is_none() && ending.is_none();
+        let may_hurry = match ending {
+            None => leaving.is_none(),
+            Some(ending) => !ending.is_hurried,
+        };
         let give_up_at = ending.as_ref().and_then(|ending| ending.give_up_at);
         tokio::select! {
             biased;
-            () = shutdown.cancelled(), if is_staying => Event::Shutdown,
+            () = shutdown.cancelled(), if may_hurry => Event::Shutdown,
             Some(receipt) = receipts.recv() => Event::Receipt(receipt),
             // Before the deadline: what came in time counts even if we are late.
             Some(news) = news.recv() => Event::Stt(news),
@@ -326,7 +333,7 @@ impl Driver {
                 self.feed(CoreEvent::Timeout);
             }
             Event::WriteAgain => self.write_again(),
-            Event::Shutdown => self.leave(RoomEnd::HandedBack),
+            Event::Shutdown => self.shut_down(),
             Event::GiveUp => self.give_up(),
         }
     }
@@ -460,14 +467,17 @@ impl Driver {
         match output {
             Output::OpenStt {
                 connection,
+                purpose,
                 path_and_query,
                 ..
             } => {
                 metrics::counter!("lectern_stt_connections_total").increment(1);
-                let socket =
-                    self.context
-                        .recogniser
-                        .open(connection, &path_and_query, self.news_sender.clone());
+                let socket = self.context.recogniser.open(
+                    connection,
+                    purpose,
+                    &path_and_query,
+                    self.news_sender.clone(),
+                );
                 self.sockets.insert(connection, socket);
             }
             Output::SendAudio {
@@ -561,6 +571,19 @@ impl Driver {
         }));
     }
 
+    /// A room that goes on is left; one that is over is waited for no longer than it takes.
+    fn shut_down(&mut self) {
+        match &mut self.ending {
+            None => self.leave(RoomEnd::HandedBack),
+            Some(ending) => {
+                ending.is_hurried = true;
+                self.feed(CoreEvent::RoomEnded {
+                    late_words: Duration::ZERO,
+                });
+            }
+        }
+    }
+
     /// Stops listening; what was heard until now is taken before the end.
     fn leave(&mut self, end: RoomEnd) {
         self.leaving = Some(end);
@@ -579,12 +602,18 @@ impl Driver {
             let (context, meeting) = (Arc::clone(&self.context), self.meeting_id.clone());
             tokio::spawn(async move { mark_ended(&context, &meeting).await })
         });
+        // Of a room that goes on, whoever follows us there must not wait.
+        let late_words = match end {
+            RoomEnd::Ended => LATE_WORDS,
+            RoomEnd::Interrupted(_) | RoomEnd::HandedBack => Duration::ZERO,
+        };
         self.ending = Some(Ending {
+            is_hurried: end == RoomEnd::HandedBack,
             end,
             give_up_at,
             advancing,
         });
-        self.feed(CoreEvent::RoomEnded);
+        self.feed(CoreEvent::RoomEnded { late_words });
     }
 
     fn give_up(&mut self) {

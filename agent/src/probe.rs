@@ -6,7 +6,7 @@ use tokio::{sync::mpsc, time::timeout};
 
 use lectern_pipelines::{
     ConnectionId, Lecture, MediaTime, MeetingId, Participant, ParticipantIdentity, RoomName, Segment,
-    SegmentId, SttEnd, TrackSid, UnixMillis,
+    SegmentId, SttEnd, SttPurpose, TrackSid, UnixMillis,
 };
 
 use crate::{
@@ -26,7 +26,7 @@ pub async fn count_rooms(livekit: &LiveKit) -> Result<usize, Error> {
 pub async fn probe_recogniser(stt: &Stt) -> Result<(), Error> {
     let recogniser = Recogniser::new(stt)?;
     let (news_sender, mut news) = mpsc::channel(4);
-    let socket = recogniser.open(ConnectionId(1), PROBE_PATH, news_sender);
+    let socket = recogniser.open(ConnectionId(1), SttPurpose::Live, PROBE_PATH, news_sender);
     let answer = timeout(PATIENCE, news.recv())
         .await
         .ok()

@@ -28,7 +28,7 @@ use tokio_tungstenite::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{Instrument, Span, debug, info, warn};
 
-use lectern_pipelines::{ConnectionId, SttEnd};
+use lectern_pipelines::{ConnectionId, SttEnd, SttPurpose};
 
 use crate::{Stt, tls};
 
@@ -103,6 +103,8 @@ pub struct Recogniser {
     url: SttUrl,
     authorization: Option<HeaderValue>,
     sockets: Arc<Semaphore>,
+    /// Of these, for what is late.
+    lanes: Arc<Semaphore>,
 }
 
 /// What comes of a connection, in this order: perhaps `Opened`, messages, and `Ended` at last.
@@ -164,6 +166,7 @@ impl Recogniser {
             authorization: settings.api_key.as_ref().map(authorization_of).transpose()?,
             // None at all would be a wait without end.
             sockets: Arc::new(Semaphore::new(settings.sockets_max.max(1) as usize)),
+            lanes: Arc::new(Semaphore::new(settings.lanes_max.max(1) as usize)),
         })
     }
 
@@ -171,6 +174,7 @@ impl Recogniser {
     pub fn open(
         &self,
         connection: ConnectionId,
+        purpose: SttPurpose,
         path_and_query: &str,
         news: mpsc::Sender<SttNews>,
     ) -> SttSocket {
@@ -181,6 +185,7 @@ impl Recogniser {
             request: self.request(path_and_query),
             host: self.url.host.clone(),
             port: self.url.port,
+            lanes: (purpose == SttPurpose::Late).then(|| Arc::clone(&self.lanes)),
             sockets: Arc::clone(&self.sockets),
             outgoing,
             news,
@@ -249,6 +254,8 @@ struct ConnectionTask {
     request: Option<Request>,
     host: String,
     port: u16,
+    /// Where it waits first, so that late speech of many rooms never keeps live speech waiting.
+    lanes: Option<Arc<Semaphore>>,
     sockets: Arc<Semaphore>,
     outgoing: mpsc::Receiver<Message>,
     news: mpsc::Sender<SttNews>,
@@ -256,8 +263,12 @@ struct ConnectionTask {
 
 impl ConnectionTask {
     async fn run(mut self) {
-        let sockets = Arc::clone(&self.sockets);
+        let (lanes, sockets) = (self.lanes.clone(), Arc::clone(&self.sockets));
         // Tokio's semaphore serves in the order of asking: no room can starve another.
+        let _lane = match &lanes {
+            Some(lanes) => Some(lanes.acquire().await.expect("the semaphore is never closed")),
+            None => None,
+        };
         let _turn = sockets.acquire().await.expect("the semaphore is never closed");
         let _counted = CountedSocket::new();
         let socket = match timeout(CONNECT_TIMEOUT, self.connect()).await {
@@ -506,6 +517,7 @@ mod tests {
             base_url: url.to_owned(),
             api_key: Some(SecretString::from("key-of-tests")),
             sockets_max,
+            lanes_max: 1,
             settings: lectern_pipelines::SttSettings::with_endpointing(Duration::from_millis(300)),
         })
         .expect("a good configuration")
@@ -559,7 +571,7 @@ mod tests {
             (seen.expect("headers"), audio, text, pong)
         });
         let (sender, mut news) = mpsc::channel(8);
-        let socket = recogniser(&url, 1).open(FIRST, PATH, sender);
+        let socket = recogniser(&url, 1).open(FIRST, SttPurpose::Live, PATH, sender);
         expect_opened(&mut news).await;
         socket.send_audio(vec![1, 2, 3]).expect("room in the queue");
         socket
@@ -593,7 +605,7 @@ mod tests {
                 stream.write_all(reply.as_bytes()).await.expect("sent");
             });
             let (sender, mut news) = mpsc::channel(8);
-            let _socket = recogniser(&url, 1).open(FIRST, PATH, sender);
+            let _socket = recogniser(&url, 1).open(FIRST, SttPurpose::Live, PATH, sender);
             assert_eq!(expect_end(&mut news).await, SttEnd::Refused(status));
             server.await.expect("the server ran to its end");
         }
@@ -610,7 +622,7 @@ mod tests {
                 .expect("sent");
         });
         let (sender, mut news) = mpsc::channel(8);
-        let _socket = recogniser(&url, 1).open(FIRST, PATH, sender);
+        let _socket = recogniser(&url, 1).open(FIRST, SttPurpose::Live, PATH, sender);
         assert_eq!(expect_end(&mut news).await, SttEnd::Failed);
     }
 
@@ -619,7 +631,7 @@ mod tests {
         let (listener, url) = listener().await;
         drop(listener);
         let (sender, mut news) = mpsc::channel(8);
-        let _socket = recogniser(&url, 1).open(FIRST, PATH, sender);
+        let _socket = recogniser(&url, 1).open(FIRST, SttPurpose::Live, PATH, sender);
         assert_eq!(expect_end(&mut news).await, SttEnd::Failed);
     }
 
@@ -628,7 +640,7 @@ mod tests {
         let (_listener, url) = listener().await;
         let (sender, mut news) = mpsc::channel(8);
         let begin = tokio::time::Instant::now();
-        let _socket = recogniser(&url, 1).open(FIRST, PATH, sender);
+        let _socket = recogniser(&url, 1).open(FIRST, SttPurpose::Live, PATH, sender);
         assert_eq!(expect_end(&mut news).await, SttEnd::Failed);
         assert_eq!(begin.elapsed().as_secs(), CONNECT_TIMEOUT.as_secs());
     }
@@ -648,7 +660,7 @@ mod tests {
                 while socket.next().await.is_some() {}
             });
             let (sender, mut news) = mpsc::channel(8);
-            let _socket = recogniser(&url, 1).open(FIRST, PATH, sender);
+            let _socket = recogniser(&url, 1).open(FIRST, SttPurpose::Live, PATH, sender);
             expect_opened(&mut news).await;
             assert_eq!(expect_end(&mut news).await, SttEnd::Closed(code));
         }
@@ -664,7 +676,7 @@ mod tests {
             // Dropped without a close frame.
         });
         let (sender, mut news) = mpsc::channel(8);
-        let _socket = recogniser(&url, 1).open(FIRST, PATH, sender);
+        let _socket = recogniser(&url, 1).open(FIRST, SttPurpose::Live, PATH, sender);
         expect_opened(&mut news).await;
         assert!(matches!(next(&mut news).await.1, SttEvent::Message(_)));
         assert_eq!(expect_end(&mut news).await, SttEnd::Failed);
@@ -681,7 +693,7 @@ mod tests {
             while socket.next().await.is_some_and(|frame| frame.is_ok()) {}
         });
         let (sender, mut news) = mpsc::channel(8);
-        let _socket = recogniser(&url, 1).open(FIRST, PATH, sender);
+        let _socket = recogniser(&url, 1).open(FIRST, SttPurpose::Live, PATH, sender);
         expect_opened(&mut news).await;
         assert_eq!(expect_end(&mut news).await, SttEnd::Failed);
     }
@@ -695,7 +707,7 @@ mod tests {
             std::future::pending::<()>().await;
         });
         let (sender, mut news) = mpsc::channel(8);
-        let socket = recogniser(&url, 1).open(FIRST, PATH, sender);
+        let socket = recogniser(&url, 1).open(FIRST, SttPurpose::Live, PATH, sender);
         expect_opened(&mut news).await;
         let frame = vec![0; 16_000];
         let mut sent = 0;
@@ -721,9 +733,9 @@ mod tests {
         });
         let recogniser = recogniser(&url, 1);
         let (sender, mut news) = mpsc::channel(8);
-        let first = recogniser.open(FIRST, PATH, sender.clone());
+        let first = recogniser.open(FIRST, SttPurpose::Live, PATH, sender.clone());
         expect_opened(&mut news).await;
-        let _second = recogniser.open(ConnectionId(2), PATH, sender);
+        let _second = recogniser.open(ConnectionId(2), SttPurpose::Live, PATH, sender);
         let nothing = timeout(Duration::from_millis(100), news.recv()).await;
         assert!(
             nothing.is_err(),

@@ -23,6 +23,7 @@ mod stage;
 mod stt;
 mod summary;
 mod time;
+mod track;
 mod transcript;
 
 pub use aside::{Aside, ChatLine, SharedFile};
@@ -39,7 +40,7 @@ pub use ids::{
 pub use language::is_language_tag;
 pub use lecture::Lecture;
 pub use lobby::{GuestState, GuestStep, TooLate};
-pub use meeting::{Event, Meeting, Output, Settings, SttEnd, TrackClock};
+pub use meeting::{Event, Meeting, Output, Settings, SttEnd, SttPurpose, TrackClock};
 pub use minutes::{
     ActionNotes, Attendee, ChapterNotes, ChatNotes, Entry, FileNotes, Line, Minutes, PageSize, QuestionNotes,
     Source, TermNotes,

@@ -8,11 +8,11 @@ use std::{
 
 use crate::{
     AudioFrame, Caption, CaptionKind, ConnectionId, Gap, Health, MediaTime, Participant, ParticipantIdentity,
-    Resampler, SAMPLE_RATE_HZ, Segment, SegmentId, TrackKey, TrackSid,
+    Segment, SegmentId, TrackKey, TrackSid,
     audio::SAMPLES_PER_MS,
-    gate::{Gate, GateSettings, Passed},
-    stt::{Connecting, Keyterms, Session, SessionOutput, SttSettings},
-    transcript::Transcript,
+    gate::GateSettings,
+    stt::{Connecting, Keyterms, Session, SessionOutput, SpeechEvent, SttSettings},
+    track::{Recognition, Track, time_of},
 };
 
 /// A sitting in a room, from its first to its last word.
@@ -54,24 +54,16 @@ pub struct Settings {
 
 enum Ending {
     Not,
-    /// The room is over; what is heard by then counts.
-    Until(MediaTime),
+    /// The room is over. So long everything is waited for, and for a recogniser that is away, until `late`.
+    Finals {
+        until: MediaTime,
+        late: MediaTime,
+    },
+    /// Only what a recogniser that is away has not heard yet is waited for.
+    Late {
+        until: MediaTime,
+    },
     Done,
-}
-
-struct Track {
-    sid: TrackSid,
-    speaker: ParticipantIdentity,
-    clock: TrackClock,
-    resampler: Option<Resampler>,
-    /// Resampled audio on its way to the gate.
-    scratch: Vec<i16>,
-    /// There from the first frame on, which starts the track's clock.
-    gate: Option<Gate>,
-    last_audio: MediaTime,
-    session: Session,
-    transcript: Transcript,
-    has_ended: bool,
 }
 
 impl Meeting {
@@ -85,6 +77,7 @@ impl Meeting {
             connections: HashMap::new(),
             connecting: Connecting {
                 last: 0,
+                answered_at: MediaTime::ZERO,
                 keyterms: Keyterms::with_glossary(&settings.glossary),
             },
             settings,
@@ -125,9 +118,10 @@ impl Meeting {
                 self.connections.remove(&connection);
             }
             Event::Stored(segment) => self.stored(segment),
-            Event::RoomEnded => self.end(now),
+            Event::RoomEnded { late_words } => self.end(now, late_words),
             Event::Timeout => self.timeout(now),
         }
+        self.go_on_with_what_is_late(now);
         self.retire(now);
     }
 
@@ -139,7 +133,7 @@ impl Meeting {
     /// When [`Event::Timeout`] is due.
     pub fn poll_timeout(&self) -> Option<MediaTime> {
         let deadline = match self.ending {
-            Ending::Until(deadline) if !self.tracks.is_empty() => Some(deadline),
+            Ending::Finals { until, .. } | Ending::Late { until } if !self.tracks.is_empty() => Some(until),
             _ => None,
         };
         self.tracks
@@ -151,12 +145,7 @@ impl Meeting {
 
     /// The longest stretch of any track's speech that the recogniser has not said anything about yet.
     pub fn backlog(&self) -> Duration {
-        let samples = self
-            .tracks
-            .values()
-            .map(|track| track.session.backlog())
-            .max()
-            .unwrap_or(0);
+        let samples = self.tracks.values().map(Track::backlog).max().unwrap_or(0);
         Duration::from_millis(samples / SAMPLES_PER_MS)
     }
 
@@ -176,24 +165,9 @@ impl Meeting {
             // Who speaks is spoken of.
             self.connecting.keyterms.expect_name(&participant.name);
         }
-        self.tracks.insert(
-            key,
-            Track {
-                sid: sid.clone(),
-                speaker: speaker.clone(),
-                clock,
-                resampler: None,
-                scratch: Vec::new(),
-                gate: None,
-                last_audio: MediaTime::ZERO,
-                session: Session::new(
-                    Arc::clone(self.languages.get(speaker).unwrap_or(&self.stt)),
-                    key.0,
-                ),
-                transcript: Transcript::new(sid.clone(), format!("SG_{}_{key}_", self.settings.run)),
-                has_ended: false,
-            },
-        );
+        let stt = Arc::clone(self.languages.get(speaker).unwrap_or(&self.stt));
+        let track = Track::new(key, sid.clone(), speaker.clone(), clock, stt, &self.settings.run);
+        self.tracks.insert(key, track);
     }
 
     fn choose_language(&mut self, speaker: &ParticipantIdentity, language: Option<&str>, now: MediaTime) {
@@ -219,7 +193,7 @@ impl Meeting {
         for key in self.keys() {
             self.with_track(key, now, |track| {
                 if track.speaker == *speaker {
-                    track.session.ask(Arc::clone(&stt));
+                    track.live.session.ask(Arc::clone(&stt));
                 }
             });
         }
@@ -249,7 +223,7 @@ impl Meeting {
                 "an audio frame has an impossible rate or no channel",
             ));
         }
-        let Some(track) = self.tracks.get_mut(&key).filter(|track| !track.has_ended) else {
+        let Some(track) = self.tracks.get_mut(&key).filter(|track| !track.has_ended()) else {
             return self
                 .outputs
                 .push_back(Output::Rejected("audio of a track that is not there"));
@@ -280,66 +254,97 @@ impl Meeting {
     ) {
         // Connections that were dropped may still be heard of: what they say has been given up.
         if let Some(&key) = self.connections.get(&connection) {
-            self.with_track(key, now, |track| change(&mut track.session));
+            self.with_track(key, now, |track| {
+                if let Some(session) = track.session_of(connection) {
+                    change(session);
+                }
+            });
         }
     }
 
-    /// Lets a track's session act, and turns what it wants into outputs of the meeting.
+    /// Lets a track's sessions act, and turns what they want into outputs of the meeting.
     fn settle(&mut self, key: TrackKey, now: MediaTime) {
         let Some(track) = self.tracks.get_mut(&key) else {
             return;
         };
-        track.session.pump(now, &mut self.connecting);
-        while let Some(output) = track.session.poll_output() {
-            let output = match output {
-                SessionOutput::Open {
-                    connection,
-                    path_and_query,
-                } => {
-                    self.connections.insert(connection, key);
-                    Output::OpenStt {
+        track.put_aside();
+        let Track {
+            sid,
+            speaker,
+            numbers,
+            live,
+            late,
+            ..
+        } = track;
+        let speaker = || speaker_of(&self.participants, speaker);
+        let mut is_answered = false;
+        for Recognition {
+            session,
+            transcript,
+            purpose,
+        } in late.iter_mut().chain([live])
+        {
+            if is_answered && *purpose == SttPurpose::Live {
+                session.recogniser_works();
+            }
+            session.pump(now, &mut self.connecting);
+            while let Some(output) = session.poll_output() {
+                let output = match output {
+                    SessionOutput::Open {
                         connection,
-                        track: key,
                         path_and_query,
+                    } => {
+                        self.connections.insert(connection, key);
+                        Output::OpenStt {
+                            connection,
+                            track: key,
+                            purpose: *purpose,
+                            path_and_query,
+                        }
                     }
-                }
-                SessionOutput::Audio {
-                    connection,
-                    position,
-                    bytes,
-                } => Output::SendAudio {
-                    connection,
-                    start: time_of(position),
-                    bytes,
-                },
-                SessionOutput::Text { connection, text } => Output::SendText { connection, text },
-                SessionOutput::Close { connection } => {
-                    self.connections.remove(&connection);
-                    Output::CloseStt { connection }
-                }
-                SessionOutput::Speech(event) => {
-                    if let Some(segment) = track
-                        .transcript
-                        .apply(event, &speaker_of(&self.participants, &track.speaker))
-                    {
-                        show(segment, &mut self.unstored, &mut self.outputs);
+                    SessionOutput::Audio {
+                        connection,
+                        position,
+                        bytes,
+                    } => Output::SendAudio {
+                        connection,
+                        start: time_of(position),
+                        bytes,
+                    },
+                    SessionOutput::Text { connection, text } => Output::SendText { connection, text },
+                    SessionOutput::Close { connection } => {
+                        self.connections.remove(&connection);
+                        Output::CloseStt { connection }
                     }
-                    continue;
-                }
-                SessionOutput::Gap { from, to, reason } => Output::StoreGap(Gap {
-                    track: track.sid.clone(),
-                    speaker: speaker_of(&self.participants, &track.speaker),
-                    start: time_of(from),
-                    end: time_of(to),
-                    reason,
-                }),
-                SessionOutput::Health(state) => Output::Health(Health {
-                    track: track.sid.clone(),
-                    state,
-                }),
-                SessionOutput::Rejected(reason) => Output::Rejected(reason),
-            };
-            self.outputs.push_back(output);
+                    // Of what was said long ago, people are shown nothing that may still change.
+                    SessionOutput::Speech(SpeechEvent::Interim(_)) if *purpose == SttPurpose::Late => {
+                        continue;
+                    }
+                    SessionOutput::Speech(event) => {
+                        is_answered = true;
+                        self.connecting.answered_at = now;
+                        if let Some(segment) = transcript.apply(event, &speaker(), numbers) {
+                            show(segment, &mut self.unstored, &mut self.outputs);
+                        }
+                        continue;
+                    }
+                    SessionOutput::Gap { from, to, reason } => Output::StoreGap(Gap {
+                        track: sid.clone(),
+                        speaker: speaker(),
+                        start: time_of(from),
+                        end: time_of(to),
+                        reason,
+                    }),
+                    // How what is being said fares is what people should know.
+                    SessionOutput::Health(_) if *purpose == SttPurpose::Late => continue,
+                    SessionOutput::Health(state) => Output::Health(Health {
+                        track: sid.clone(),
+                        state,
+                    }),
+                    SessionOutput::Rejected(reason) => Output::Rejected(reason),
+                };
+                self.outputs.push_back(output);
+            }
         }
     }
 
@@ -357,42 +362,88 @@ impl Meeting {
         }
     }
 
-    fn end(&mut self, now: MediaTime) {
-        if !matches!(self.ending, Ending::Not) {
-            return;
-        }
-        self.ending = Ending::Until(now + self.settings.last_finals);
-        for key in self.keys() {
-            self.with_track(key, now, Track::end);
+    fn end(&mut self, now: MediaTime, late_words: Duration) {
+        let latest = now + late_words;
+        match &mut self.ending {
+            Ending::Not => {
+                let until = now + self.settings.last_finals;
+                let late = latest.max(until);
+                self.ending = Ending::Finals { until, late };
+                for key in self.keys() {
+                    self.with_track(key, now, Track::end);
+                }
+            }
+            // Whoever waited has no more time.
+            Ending::Finals { until, late } => *late = latest.max(*until).min(*late),
+            Ending::Late { until } => *until = latest.min(*until),
+            Ending::Done => {}
         }
     }
 
     fn timeout(&mut self, now: MediaTime) {
         for key in self.keys() {
-            self.with_track(key, now, |track| {
-                if track.stalls_at().is_some_and(|at| now >= at) {
-                    track.shut();
-                }
-            });
+            self.with_track(key, now, |track| track.shut_if_stalled(now));
         }
-        if matches!(self.ending, Ending::Until(deadline) if now >= deadline) {
-            for key in self.keys() {
+        if let Ending::Finals { until, late } = self.ending
+            && now >= until
+        {
+            self.ending = Ending::Late { until: late };
+        }
+        let Ending::Late { until } = self.ending else {
+            return;
+        };
+        for key in self.keys() {
+            let is_refused = |track: &Track| track.live.session.is_refused();
+            if now >= until || self.tracks.get(&key).is_some_and(is_refused) {
                 self.give_up(key, now);
             }
         }
     }
 
-    /// The recogniser had its time: what it last said of the open segment is what we keep.
+    /// The recogniser had its time: what it last said of an open segment is what we keep.
     fn give_up(&mut self, key: TrackKey, now: MediaTime) {
         let Some(track) = self.tracks.get_mut(&key) else {
             return;
         };
-        let known_until = samples_at(track.transcript.known_until());
-        if let Some(segment) = track.transcript.settle_open() {
+        for segment in track.give_up() {
             show(segment, &mut self.unstored, &mut self.outputs);
         }
-        track.session.abandon(known_until);
         self.settle(key, now);
+        if let Some(track) = self.tracks.get_mut(&key) {
+            track.late.clear();
+        }
+    }
+
+    /// Forgets who is done with a piece of late speech, and has others begin.
+    fn go_on_with_what_is_late(&mut self, now: MediaTime) {
+        if !self.tracks.values().any(Track::is_behind) {
+            return;
+        }
+        for key in self.keys() {
+            self.forget_done(key, now);
+        }
+        let mut sessions: usize = self.tracks.values().map(|track| track.late.len()).sum();
+        for key in self.keys() {
+            while sessions < LATE_SESSIONS_MAX && self.tracks.get_mut(&key).is_some_and(Track::begin_late) {
+                sessions += 1;
+            }
+            self.settle(key, now);
+        }
+    }
+
+    fn forget_done(&mut self, key: TrackKey, now: MediaTime) {
+        let Some(track) = self.tracks.get_mut(&key) else {
+            return;
+        };
+        for late in track.late.iter_mut().filter(|late| late.session.is_done()) {
+            if let Some(segment) = late.give_up() {
+                show(segment, &mut self.unstored, &mut self.outputs);
+            }
+        }
+        self.settle(key, now);
+        if let Some(track) = self.tracks.get_mut(&key) {
+            track.late.retain(|late| !late.session.is_done());
+        }
     }
 
     /// Forgets tracks that have nothing more to say, and the meeting with the last of them.
@@ -401,7 +452,8 @@ impl Meeting {
             self.give_up(key, now);
             self.tracks.remove(&key);
         }
-        if matches!(self.ending, Ending::Until(_)) && self.tracks.is_empty() && self.unstored.is_empty() {
+        let is_ending = matches!(self.ending, Ending::Finals { .. } | Ending::Late { .. });
+        if is_ending && self.tracks.is_empty() && self.unstored.is_empty() {
             self.ending = Ending::Done;
             self.outputs.push_back(Output::Transcribed);
         }
@@ -409,92 +461,6 @@ impl Meeting {
 
     fn keys(&self) -> Vec<TrackKey> {
         self.tracks.keys().copied().collect()
-    }
-}
-
-impl Track {
-    /// Whether the session got something to do.
-    fn audio(&mut self, frame: AudioFrame<'_>, settings: &GateSettings, now: MediaTime) -> bool {
-        let length = Duration::from_secs_f64(
-            (frame.samples.len() / usize::from(frame.channels)) as f64 / f64::from(frame.sample_rate_hz),
-        );
-        let heard_at = samples_at(now.saturating_sub(length));
-        let gate = self.gate.get_or_insert_with(|| match self.clock {
-            TrackClock::Arrival => Gate::new(settings, heard_at),
-            TrackClock::From(start) => Gate::new(settings, samples_at(start)),
-        });
-        // A track without samples for a while has lost time; while it is open, the timeout shuts it first.
-        let lost_time = self.clock == TrackClock::Arrival
-            && self.last_audio > MediaTime::ZERO
-            && now.since(self.last_audio).saturating_sub(length) > STALL;
-        if lost_time && !gate.is_open() {
-            gate.skip_to(heard_at.max(gate.position()));
-        }
-        self.last_audio = now;
-        let session = &mut self.session;
-        let mut passed_any = false;
-        let pass = |passed: Passed<'_>| {
-            passed_any = true;
-            hand_on(passed, session);
-        };
-        if frame.sample_rate_hz == SAMPLE_RATE_HZ && frame.channels == 1 {
-            gate.push(frame.samples, pass);
-        } else {
-            let resampler = self
-                .resampler
-                .take_if(|resampler| resampler.fits(&frame))
-                .unwrap_or_else(|| Resampler::new(frame.sample_rate_hz, frame.channels));
-            let resampler = self.resampler.insert(resampler);
-            self.scratch.clear();
-            resampler.push(frame.samples, &mut self.scratch);
-            gate.push(&self.scratch, pass);
-        }
-        passed_any
-    }
-
-    fn end(&mut self) {
-        self.has_ended = true;
-        if let (Some(resampler), Some(gate)) = (&mut self.resampler, &mut self.gate) {
-            self.scratch.clear();
-            resampler.flush(&mut self.scratch);
-            let session = &mut self.session;
-            gate.push(&self.scratch, |passed| hand_on(passed, session));
-        }
-        self.shut();
-        self.session.finish();
-    }
-
-    fn shut(&mut self) {
-        let session = &mut self.session;
-        let Some(gate) = self.gate.as_mut().filter(|gate| gate.is_open()) else {
-            return;
-        };
-        gate.shut(|passed| hand_on(passed, session));
-    }
-
-    fn is_over(&self) -> bool {
-        self.has_ended && self.session.is_done()
-    }
-
-    /// When an utterance under way counts as over because no samples come.
-    fn stalls_at(&self) -> Option<MediaTime> {
-        let is_open = self.gate.as_ref().is_some_and(Gate::is_open);
-        (is_open && self.clock == TrackClock::Arrival).then(|| self.last_audio + STALL)
-    }
-
-    fn poll_timeout(&self) -> Option<MediaTime> {
-        self.stalls_at()
-            .into_iter()
-            .chain(self.session.poll_timeout())
-            .min()
-    }
-}
-
-/// What the gate lets through is the session's to send.
-fn hand_on(passed: Passed<'_>, session: &mut Session) {
-    match passed {
-        Passed::Audio { position, samples } => session.push_audio(position, samples),
-        Passed::Shut => session.end_utterance(),
     }
 }
 
@@ -526,18 +492,10 @@ fn speaker_of(
         })
 }
 
-fn samples_at(time: MediaTime) -> u64 {
-    time.as_millis() * SAMPLES_PER_MS
-}
-
-fn time_of(samples: u64) -> MediaTime {
-    MediaTime::from_millis(samples / SAMPLES_PER_MS)
-}
-
 /// HTTP's status for what can't be asked.
 const BAD_REQUEST: u16 = 400;
-/// A live track has a frame every 10 to 20 ms, silence included.
-const STALL: Duration = Duration::from_millis(500);
+/// Pieces of late speech that a meeting has recognised at once, besides what is being said.
+const LATE_SESSIONS_MAX: usize = 8;
 const SAMPLE_RATES_HZ: std::ops::RangeInclusive<u32> = 4_000..=384_000;
 
 /// What a meeting is told.
@@ -597,8 +555,11 @@ pub enum Event<'a> {
     },
     /// A segment from [`Output::Store`] is safe.
     Stored(&'a SegmentId),
-    /// The room is over: let the recogniser finish, then end.
-    RoomEnded,
+    /// The room is over: let the recogniser finish, then end. May be said again with less time.
+    RoomEnded {
+        /// How long from now on a recogniser that is away is waited for, so that what it has not heard is not lost.
+        late_words: Duration,
+    },
     /// [`Meeting::poll_timeout`] has come.
     Timeout,
 }
@@ -624,6 +585,15 @@ pub enum SttEnd {
     Failed,
 }
 
+/// What a connection to the recogniser is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SttPurpose {
+    /// What is being said.
+    Live,
+    /// What was said while the recogniser was away; should never keep the others waiting.
+    Late,
+}
+
 /// What a meeting wants done.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Output {
@@ -633,6 +603,8 @@ pub enum Output {
         connection: ConnectionId,
         /// Whose audio it will carry.
         track: TrackKey,
+        /// What for.
+        purpose: SttPurpose,
         /// Path and query to add to the recogniser's base URL: `/v1/listen?…`.
         path_and_query: String,
     },
@@ -696,6 +668,8 @@ mod tests {
         gaps: Vec<Gap>,
         sent_ms: u64,
         is_transcribed: bool,
+        /// It never answers to an utterance of so many samples.
+        deaf_to: Option<u64>,
     }
 
     #[derive(Clone, Copy, PartialEq)]
@@ -764,6 +738,7 @@ mod tests {
                 gaps: Vec::new(),
                 sent_ms: 0,
                 is_transcribed: false,
+                deaf_to: None,
             };
             let identity = ParticipantIdentity::parse("ada").expect("a good identity");
             let ada = Participant {
@@ -861,12 +836,15 @@ mod tests {
             self.connections
                 .iter_mut()
                 .find(|stream| stream.id == connection && stream.is_live)
-                .expect("only live connections are used")
+                .unwrap_or_else(|| panic!("{connection} is used although it isn't live"))
         }
 
         fn control(&mut self, connection: ConnectionId, text: &str) {
-            let recogniser = self.recogniser;
+            let (recogniser, deaf_to) = (self.recogniser, self.deaf_to);
             let stream = self.stream(connection);
+            if deaf_to == Some(stream.heard - stream.reported) {
+                return;
+            }
             match text {
                 r#"{"type":"Finalize"}"#
                     if matches!(recogniser, Recogniser::Works | Recogniser::RefusesLanguage(_)) =>
@@ -953,9 +931,36 @@ mod tests {
         }
 
         fn end(&mut self) {
-            self.tell(Event::RoomEnded);
+            self.end_room(Duration::ZERO);
             self.wait(Duration::from_secs(5));
             assert!(self.is_transcribed, "the meeting must end within its deadline");
+        }
+
+        fn end_room(&mut self, late_words: Duration) {
+            self.tell(Event::RoomEnded { late_words });
+        }
+
+        /// When what was stored was said, in milliseconds, in the order of the meeting.
+        fn stored_stretches(&self) -> Vec<(u64, u64)> {
+            let mut stretches: Vec<(u64, u64)> = self
+                .stored
+                .iter()
+                .map(|segment| (segment.start.as_millis(), segment.end.as_millis()))
+                .collect();
+            stretches.sort_unstable();
+            stretches
+        }
+
+        /// Where [`speech`] until then is stored nowhere, or twice. Of a pause, a second at most is not sent.
+        fn missing_or_doubled(&self, until: u64) -> Option<(u64, u64)> {
+            let mut stretches = self.stored_stretches();
+            stretches.push((until, until));
+            let mut heard_until = 0;
+            stretches.into_iter().find(|(start, end)| {
+                let is_right = heard_until <= *start && start - heard_until <= 1_000;
+                heard_until = *end;
+                !is_right
+            })
         }
 
         /// Milliseconds of speech that were stored.
@@ -1114,6 +1119,157 @@ mod tests {
         );
     }
 
+    /// So many seconds of speech with a pause of a second after each five.
+    fn speech(seconds: usize) -> Vec<i16> {
+        [voice(5_000), silence(1_000)].concat().repeat(seconds / 6)
+    }
+
+    #[test]
+    fn captions_go_on_at_once_after_a_long_outage_and_what_was_said_meanwhile_follows() {
+        let mut room = Room::new(Recogniser::Works);
+        room.play(&speech(12));
+        room.cut();
+        room.recogniser = Recogniser::Refuses(503);
+        room.play(&speech(120));
+        assert_eq!(room.stored.len(), 2);
+        room.recogniser = Recogniser::Works;
+        let back_at = room.now;
+        room.play(&speech(12));
+        let behind = |segment: &&Segment| segment.start < back_at;
+        let live = room
+            .captions
+            .iter()
+            .filter(|caption| caption.segment.start >= back_at);
+        assert!(live.count() >= 1, "what is said now is shown now");
+        assert!(
+            room.stored.iter().filter(behind).count() < 20,
+            "and the rest isn't there yet"
+        );
+        room.play(&silence(60_000));
+        assert_eq!(room.stored.len(), 24, "{:?}", room.stored_stretches());
+        for pair in room.stored_stretches().windows(2) {
+            assert!(pair[0].1 <= pair[1].0, "{pair:?} overlap");
+        }
+        let ids: std::collections::HashSet<_> = room.stored.iter().map(|segment| &segment.id).collect();
+        let utterances: std::collections::HashSet<_> =
+            room.stored.iter().map(|segment| segment.utterance).collect();
+        assert_eq!((ids.len(), utterances.len()), (24, 24));
+        assert_eq!(room.health, [HealthState::Interrupted, HealthState::Listening]);
+        room.end();
+        assert!(room.gaps.is_empty());
+    }
+
+    #[test]
+    fn speech_without_a_pause_is_cut_once_and_nowhere_twice() {
+        let mut room = Room::new(Recogniser::Refuses(503));
+        room.play(&voice(100_000));
+        room.recogniser = Recogniser::Works;
+        room.play(&voice(10_000));
+        room.end_room(Duration::from_secs(60));
+        room.wait(Duration::from_secs(60));
+        assert!(room.gaps.is_empty(), "{:?}", room.gaps);
+        assert!(room.is_transcribed, "{:?}", room.stored_stretches());
+        let stretches = room.stored_stretches();
+        for pair in stretches.windows(2) {
+            assert_eq!(pair[0].1, pair[1].0, "{stretches:?}");
+        }
+        let (first, last) = (stretches[0].0, stretches[stretches.len() - 1].1);
+        assert!(first <= 40 && last >= 110_000, "{stretches:?}");
+    }
+
+    #[test]
+    fn interim_that_an_outage_cuts_is_settled_by_what_comes_late() {
+        let mut room = Room::new(Recogniser::Works);
+        room.play(&voice(2_000));
+        room.interim("four score");
+        room.cut();
+        room.recogniser = Recogniser::Refuses(503);
+        room.play(&[voice(1_000), speech(60)].concat());
+        room.recogniser = Recogniser::Works;
+        room.play(&[speech(6), silence(60_000)].concat());
+        let interim = &room.captions[0].segment;
+        let settled = room.stored.iter().find(|segment| segment.id == interim.id);
+        assert!(
+            settled.is_some_and(|settled| settled.start <= interim.end),
+            "{:?}",
+            room.stored
+        );
+        room.end();
+        assert!(room.gaps.is_empty());
+    }
+
+    #[test]
+    fn room_that_ends_in_an_outage_is_recognised_when_the_recogniser_is_back() {
+        for speech in [speech(60), voice(2_000)] {
+            let mut room = Room::new(Recogniser::Refuses(503));
+            room.play(&speech);
+            room.end_room(Duration::from_secs(600));
+            room.wait(Duration::from_secs(120));
+            assert!(!room.is_transcribed && room.stored.is_empty());
+            room.recogniser = Recogniser::Works;
+            room.wait(Duration::from_secs(60));
+            assert!(room.is_transcribed && room.gaps.is_empty());
+            let spoken = speech.len() as u64 / 16 * 5 / 6;
+            assert!(room.stored_ms() >= spoken, "{} ms of {spoken}", room.stored_ms());
+        }
+    }
+
+    #[test]
+    fn waiting_for_a_recogniser_after_the_end_is_bounded_and_can_be_cut_short() {
+        for cut_short in [false, true] {
+            let mut room = Room::new(Recogniser::Refuses(503));
+            room.play(&speech(60));
+            room.end_room(Duration::from_secs(600));
+            room.wait(Duration::from_secs(10));
+            if cut_short {
+                room.end_room(Duration::ZERO);
+                room.wait(Duration::from_millis(10));
+            } else {
+                room.wait(Duration::from_secs(589));
+                assert!(!room.is_transcribed);
+                room.wait(Duration::from_secs(1));
+            }
+            assert!(room.is_transcribed);
+            let missing: Duration = room.gaps.iter().map(|gap| gap.end.since(gap.start)).sum();
+            assert!(missing >= Duration::from_secs(50), "{:?}", room.gaps);
+        }
+    }
+
+    #[test]
+    fn recogniser_that_hangs_for_minutes_loses_nothing() {
+        let mut room = Room::new(Recogniser::Works);
+        room.play(&speech(6));
+        room.recogniser = Recogniser::Hangs;
+        room.play(&speech(180));
+        assert_eq!(room.stored.len(), 1);
+        room.recogniser = Recogniser::Works;
+        room.play(&[speech(24), silence(90_000)].concat());
+        let stretches = room.stored_stretches();
+        for pair in stretches.windows(2) {
+            assert!(
+                pair[1].0.saturating_sub(pair[0].1) <= 100,
+                "{pair:?} have speech between them"
+            );
+            assert!(pair[0].1 <= pair[1].0, "{pair:?} overlap");
+        }
+        assert!(stretches[stretches.len() - 1].1 >= 209_000, "{stretches:?}");
+        room.end();
+        assert!(room.gaps.is_empty());
+    }
+
+    #[test]
+    fn what_no_recogniser_answers_is_given_up_for_what_follows_it() {
+        let mut room = Room::new(Recogniser::Hangs);
+        room.play(&[voice(2_000), silence(90_000)].concat());
+        room.recogniser = Recogniser::Works;
+        room.deaf_to = Some(room.connections[0].heard);
+        room.play(&[speech(60), silence(30_000)].concat());
+        assert_eq!(room.stored.len(), 10, "{:?}", room.stored_stretches());
+        assert_eq!(room.gaps.len(), 1);
+        assert_eq!(room.gaps[0].reason, GapReason::RecogniserSilent);
+        room.end();
+    }
+
     #[test]
     fn speech_that_is_refused_until_the_end_is_marked_so() {
         let mut room = Room::new(Recogniser::Refuses(402));
@@ -1187,6 +1343,37 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn whatever_befalls_the_recogniser_all_is_heard_once(
+            faults in prop::collection::vec((0usize..3, any::<bool>(), 1usize..6), 1..5),
+            ends_in_a_fault in any::<bool>(),
+        ) {
+            let mut room = Room::new(Recogniser::Works);
+            let mut seconds = 0;
+            for (kind, is_cut, sixes) in faults {
+                if is_cut {
+                    room.cut();
+                }
+                room.recogniser = [Recogniser::Works, Recogniser::Hangs, Recogniser::Refuses(503)][kind];
+                room.play(&speech(sixes * 6));
+                seconds += sixes * 6;
+            }
+            if ends_in_a_fault {
+                room.end_room(Duration::from_secs(600));
+                room.wait(Duration::from_secs(30));
+                room.recogniser = Recogniser::Works;
+            } else {
+                room.recogniser = Recogniser::Works;
+                room.play(&speech(12));
+                seconds += 12;
+                room.end_room(Duration::from_secs(600));
+            }
+            room.wait(Duration::from_secs(120));
+            prop_assert!(room.is_transcribed);
+            prop_assert_eq!(&room.gaps, &[]);
+            prop_assert_eq!(room.missing_or_doubled(seconds as u64 * 1000), None, "{:?}", room.stored_stretches());
+        }
 
         #[test]
         fn any_bytes_from_a_recogniser_do_no_harm(

@@ -4,6 +4,7 @@ mod codec;
 mod keyterms;
 mod pending;
 mod session;
+mod spool;
 mod timeline;
 
 pub use codec::{DEEPGRAM_CATCH_UP_RATE, ModelImprovement, SttSettings};

@@ -67,7 +67,12 @@ pub(crate) async fn play(
             );
         }
     }
-    run.tell(Event::RoomEnded, &playback);
+    run.tell(
+        Event::RoomEnded {
+            late_words: Duration::ZERO,
+        },
+        &playback,
+    );
     while !run.outcome.is_transcribed {
         tokio::select! {
             Some(news) = news.recv() => run.heard(news, &playback),

@@ -1,6 +1,6 @@
 //! A script with its recorded recogniser, in virtual time: the same every time, and as fast as the machine.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use anyhow::bail;
 use lectern_pipelines::{ConnectionId, Event, MediaTime, Meeting, Output, Settings};
@@ -41,7 +41,12 @@ pub(crate) fn play(
         run.deliver(&playback);
         progress(playback.at());
     }
-    run.tell(Event::RoomEnded, &playback);
+    run.tell(
+        Event::RoomEnded {
+            late_words: Duration::ZERO,
+        },
+        &playback,
+    );
     while !run.outcome.is_transcribed {
         let Some(at) = run.meeting.poll_timeout() else {
             bail!("the meeting waits for something that never comes")

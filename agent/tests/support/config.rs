@@ -28,6 +28,7 @@ pub(crate) fn lonely(render_program: &Path) -> Config {
             base_url: "http://127.0.0.1:1".to_owned(),
             api_key: None,
             sockets_max: 16,
+            lanes_max: 8,
             settings: SttSettings::with_endpointing(Duration::from_millis(300)),
         },
         llm: None,

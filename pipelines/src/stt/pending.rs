@@ -121,6 +121,40 @@ impl Pending {
         }
     }
 
+    /// Takes out the oldest items, so that what is left begins at a pause, or else at the quietest moment, between
+    /// `most` and `least` samples before the end. None where so little waits, or where it begins at a pause already.
+    pub(crate) fn split(&mut self, least: u64, most: u64) -> Vec<Item> {
+        let seam = self.seam(least, most);
+        (0..seam).filter_map(|_| self.take_oldest()).collect()
+    }
+
+    /// How many items stand before the best place to cut.
+    fn seam(&self, least: u64, most: u64) -> usize {
+        let mut left = self.samples;
+        let mut quietest = None;
+        for (at, item) in self.items.iter().enumerate() {
+            left -= item.len();
+            match item {
+                Item::UtteranceEnd if left <= most => return at + 1,
+                Item::Audio { samples, .. } if (least..=most).contains(&left) => {
+                    let power = power(samples);
+                    if quietest.is_none_or(|(least, _)| power < least) {
+                        quietest = Some((power, at + 1));
+                    }
+                }
+                _ => {}
+            }
+        }
+        quietest.map_or(0, |(_, seam)| seam)
+    }
+
+    /// Takes out the oldest item.
+    pub(crate) fn take_oldest(&mut self) -> Option<Item> {
+        let item = self.pop()?;
+        self.begun = false;
+        Some(item)
+    }
+
     /// Drops the oldest item; gives the stretch of audio that is lost with it, in samples of the meeting.
     pub(crate) fn drop_oldest(&mut self) -> Option<(u64, u64)> {
         match self.pop()? {
@@ -167,6 +201,14 @@ impl Item {
             Self::UtteranceEnd => 0,
         }
     }
+}
+
+/// Of the sum of all samples; an `i16` squared 2^32 times would fit.
+fn power(samples: &[i16]) -> u64 {
+    samples
+        .iter()
+        .map(|sample| u64::from(sample.unsigned_abs()).pow(2))
+        .sum()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::{
     codec::{self, Message, Results, SttSettings},
     keyterms::Keyterms,
     pending::{Item, Pending},
+    spool::{Piece, Spool},
     timeline::{Edge, Timeline},
 };
 use crate::{
@@ -15,18 +16,25 @@ use crate::{
 
 /// Keeps the audio since the last final, opens a connection when there is speech, and asks again after a failure.
 ///
+/// After a longer failure it goes on with what is being said; what was said meanwhile is put aside in pieces, each for a
+/// session of its own ([`Session::late`]).
+///
 /// Every method takes what happened; [`Session::pump`] does what follows from it and from the time.
 pub(crate) struct Session {
     /// How the next connection is asked; another allocation than [`Link`]'s where that was asked otherwise.
     settings: Arc<SttSettings>,
     link: Link,
     pending: Pending,
+    /// What was said while the recogniser was away; none where this session works on a piece of that.
+    spool: Option<Spool>,
     retry: Retry,
     /// Speech that had to be given up since the last gap was reported.
     dropped: Option<Dropped>,
     health: HealthState,
     /// How often the audio at the front was sent without any answer.
     silent_attempts: u32,
+    /// When the last of these ended.
+    silent_since: Option<MediaTime>,
     finalize: FinalizeUse,
     finishing: bool,
     outputs: VecDeque<SessionOutput>,
@@ -126,6 +134,8 @@ struct Dropped {
 pub(crate) struct Connecting {
     /// The number of the last connection that any of them asked for.
     pub(crate) last: u32,
+    /// When the recogniser last had words, or an answer without words, for any of them.
+    pub(crate) answered_at: MediaTime,
     /// Words that may be said here.
     pub(crate) keyterms: Keyterms,
 }
@@ -146,14 +156,63 @@ impl Session {
                 not_before: MediaTime::ZERO,
             },
             pending: Pending::default(),
+            spool: Some(Spool::new()),
             retry: Retry { failures: 0, salt },
             dropped: None,
             health: HealthState::Listening,
             silent_attempts: 0,
+            silent_since: None,
             finalize: FinalizeUse::Sent { refusals: 0 },
             finishing: false,
             outputs: VecDeque::new(),
         }
+    }
+
+    /// A session that finds out what was said in a piece, and is done.
+    pub(crate) fn late(settings: Arc<SttSettings>, salt: u32, piece: Piece) -> Self {
+        let mut session = Self::new(settings, salt);
+        session.spool = None;
+        for item in piece.items {
+            match item {
+                Item::Audio { position, samples } => session.pending.push(position, &samples),
+                Item::UtteranceEnd => session.pending.end_utterance(),
+            }
+        }
+        session.finish();
+        session
+    }
+
+    /// A part of what was put aside, if anything is and the recogniser works again. While it may not, `others` tells how
+    /// many sessions are finding that out for this one already.
+    pub(crate) fn take_piece(&mut self, others: usize) -> Option<Piece> {
+        // Whoever has something to say here finds out by it.
+        let may_try = self.pending.is_empty() && others == 0;
+        if self.health != HealthState::Listening && !may_try {
+            return None;
+        }
+        self.spool.as_mut()?.take()
+    }
+
+    /// The recogniser answered another session.
+    pub(crate) fn recogniser_works(&mut self) {
+        if self.pending.is_empty() {
+            self.set_health(HealthState::Listening);
+        }
+    }
+
+    /// Where what was put aside and waits ends, in samples of the meeting.
+    pub(crate) fn put_aside_until(&self) -> Option<u64> {
+        self.spool.as_ref().and_then(Spool::end)
+    }
+
+    /// What the next connection is asked.
+    pub(crate) fn settings(&self) -> &Arc<SttSettings> {
+        &self.settings
+    }
+
+    /// Whether waiting may bring words, rather than somebody's help.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.health == HealthState::Refused
     }
 
     /// Has the recogniser asked otherwise, from the next pause in the speech on.
@@ -164,8 +223,12 @@ impl Session {
     /// Takes speech, or the silence around it, said at `position` (samples since the meeting began).
     pub(crate) fn push_audio(&mut self, position: u64, samples: &[i16]) {
         self.pending.push(position, samples);
-        while self.pending.samples() > PENDING_SAMPLES_MAX {
-            self.drop_oldest(self.gap_reason());
+        let is_open = matches!(self.link, Link::Open(_));
+        if is_open && self.pending.samples() > UNSETTLED_SAMPLES_MAX {
+            self.reject("the recogniser settles nothing");
+            self.close();
+        } else if !is_open && self.pending.samples() > UNSPOOLED_SAMPLES_MAX {
+            self.put_aside_oldest();
         }
     }
 
@@ -181,14 +244,28 @@ impl Session {
 
     /// Whether a finished session has nothing left to wait for.
     pub(crate) fn is_done(&self) -> bool {
-        self.finishing && self.pending.is_empty() && matches!(self.link, Link::Closed { .. })
+        self.finishing
+            && self.pending.is_empty()
+            && self.put_aside_until().is_none()
+            && matches!(self.link, Link::Closed { .. })
     }
 
     /// Gives up: drops the connection and reports what was not recognised, but for what ends before `known_until`.
     pub(crate) fn abandon(&mut self, known_until: u64) {
         self.close();
+        let reason = self.gap_reason();
+        while let Some((from, to)) = self.spool.as_mut().and_then(Spool::drop_oldest) {
+            self.lose(from, to, reason);
+        }
+        if self
+            .dropped
+            .as_ref()
+            .is_some_and(|dropped| dropped.to <= known_until)
+        {
+            self.report_gap();
+        }
         while !self.pending.is_empty() {
-            self.drop_oldest(self.gap_reason());
+            self.drop_oldest(reason);
         }
         if let Some(dropped) = &mut self.dropped {
             dropped.from = dropped.from.max(known_until);
@@ -210,6 +287,7 @@ impl Session {
             _ => return,
         };
         self.pending.restart();
+        self.put_aside_what_is_late();
         self.link = Link::Open(Box::new(Open {
             connection,
             settings,
@@ -281,7 +359,7 @@ impl Session {
     /// Does what is due: opens, sends, keeps alive, gives up waiting.
     pub(crate) fn pump(&mut self, now: MediaTime, connecting: &mut Connecting) {
         self.send(now);
-        self.tend(now);
+        self.tend(now, connecting);
         let Link::Closed { not_before } = self.link else {
             return;
         };
@@ -316,7 +394,8 @@ impl Session {
             Link::Open(open) => open.answered_until.saturating_sub(self.pending.settled()),
             _ => 0,
         };
-        self.pending.samples().saturating_sub(answered)
+        let spooled = self.spool.as_ref().map_or(0, Spool::samples);
+        spooled + self.pending.samples().saturating_sub(answered)
     }
 
     /// What is to be done, until nothing is.
@@ -324,7 +403,8 @@ impl Session {
         self.outputs.pop_front()
     }
 
-    fn connection(&self) -> Option<ConnectionId> {
+    /// The connection that it has or has asked for.
+    pub(crate) fn connection(&self) -> Option<ConnectionId> {
         match &self.link {
             Link::Closed { .. } => None,
             Link::Opening { connection, .. } => Some(*connection),
@@ -345,6 +425,7 @@ impl Session {
             self.pending.acknowledge(settled);
             open.timeline.forget_before(settled);
             self.silent_attempts = 0;
+            self.silent_since = None;
             self.speech(SpeechEvent::Final(speech));
         } else if !speech.text.is_empty() {
             self.speech(SpeechEvent::Interim(speech));
@@ -396,12 +477,14 @@ impl Session {
     }
 
     /// Timers of an open connection.
-    fn tend(&mut self, now: MediaTime) {
+    fn tend(&mut self, now: MediaTime, connecting: &Connecting) {
         let tail = samples_in(self.tail());
         let Link::Open(open) = &mut self.link else { return };
         if let Some(deadline) = open.closing {
-            if now >= deadline {
+            if now >= deadline && self.pending.is_empty() {
                 self.close();
+            } else if now >= deadline {
+                self.nobody_answers(now, connecting);
             }
             return;
         }
@@ -421,12 +504,13 @@ impl Session {
             .unanswered_since
             .is_some_and(|since| now >= since + SILENCE_PATIENCE)
         {
-            return self.nobody_answers(now);
+            return self.nobody_answers(now, connecting);
         }
         let is_outdated = !Arc::ptr_eq(&open.settings, &self.settings);
         let idle = self.pending.is_empty() && (is_outdated || now >= open.last_audio + IDLE_CLOSE);
         // A recogniser that doesn't know `Finalize` still answers to the end of the stream.
-        let finished = self.finishing && (self.pending.is_empty() || overdue);
+        let finished =
+            self.finishing && (self.pending.is_empty() || overdue && self.pending.unsent().is_none());
         if idle || finished {
             open.closing = Some(now + CLOSE_PATIENCE);
             let connection = open.connection;
@@ -464,14 +548,21 @@ impl Session {
         duty
     }
 
-    /// The recogniser took speech and says nothing. A new connection may do better; after a few, it is given up.
-    fn nobody_answers(&mut self, now: MediaTime) {
-        self.silent_attempts += 1;
+    /// The recogniser took speech and says nothing. A new connection may do better. After a few it is about this speech,
+    /// which is given up, if others were answered meanwhile.
+    fn nobody_answers(&mut self, now: MediaTime, connecting: &Connecting) {
+        let began = match &self.link {
+            Link::Open(open) => open.unanswered_since,
+            Link::Opening { .. } | Link::Closed { .. } => None,
+        };
+        let since = self.silent_since.or(began).unwrap_or(now);
+        self.silent_since = Some(now);
+        if self.spool.is_some() || connecting.answered_at >= since {
+            self.silent_attempts += 1;
+        }
         if self.silent_attempts >= SILENT_ATTEMPTS_MAX {
             self.silent_attempts = 0;
-            while self.pending.awaits_answer() {
-                self.drop_oldest(GapReason::RecogniserSilent);
-            }
+            self.skip_unanswered();
         }
         self.reject("the recogniser took audio and did not answer");
         self.close();
@@ -479,6 +570,20 @@ impl Session {
         if !self.pending.is_empty() {
             self.failed(SttEnd::Failed, now);
         }
+    }
+
+    /// What nobody answered must not keep captions waiting: it gets more attempts on its own, and is given up after them.
+    fn skip_unanswered(&mut self) {
+        while self.pending.awaits_answer() {
+            match &mut self.spool {
+                Some(spool) => {
+                    let item = self.pending.take_oldest();
+                    spool.push(&item.expect("it awaits an answer"));
+                }
+                None => self.drop_oldest(GapReason::RecogniserSilent),
+            }
+        }
+        self.bound_spool();
     }
 
     fn failed(&mut self, end: SttEnd, now: MediaTime) {
@@ -523,10 +628,46 @@ impl Session {
         }
     }
 
-    fn drop_oldest(&mut self, reason: GapReason) {
-        let Some((from, to)) = self.pending.drop_oldest() else {
+    /// Captions go on with what is being said now, whatever waits.
+    fn put_aside_what_is_late(&mut self) {
+        let Some(spool) = &mut self.spool else { return };
+        if self.pending.samples() <= samples_in(LATE) && !spool.is_amid_utterance() {
             return;
-        };
+        }
+        for item in self.pending.split(samples_in(LATE_AT_LEAST), samples_in(LATE)) {
+            spool.push(&item);
+        }
+        spool.push(&Item::UtteranceEnd);
+        self.bound_spool();
+    }
+
+    fn put_aside_oldest(&mut self) {
+        let Some(spool) = &mut self.spool else { return };
+        while self.pending.samples() > UNSPOOLED_SAMPLES_MAX
+            && let Some(item) = self.pending.take_oldest()
+        {
+            spool.push(&item);
+        }
+        self.bound_spool();
+    }
+
+    fn bound_spool(&mut self) {
+        let reason = self.gap_reason();
+        let Some(spool) = &mut self.spool else { return };
+        if spool.samples() > SPOOLED_SAMPLES_MAX
+            && let Some((from, to)) = spool.drop_oldest()
+        {
+            self.lose(from, to, reason);
+        }
+    }
+
+    fn drop_oldest(&mut self, reason: GapReason) {
+        if let Some((from, to)) = self.pending.drop_oldest() {
+            self.lose(from, to, reason);
+        }
+    }
+
+    fn lose(&mut self, from: u64, to: u64, reason: GapReason) {
         match &mut self.dropped {
             Some(dropped) => dropped.to = to,
             None => self.dropped = Some(Dropped { from, to, reason }),
@@ -667,10 +808,18 @@ fn samples_in(duration: Duration) -> u64 {
     duration.as_millis() as u64 * SAMPLES_PER_MS
 }
 
-/// Speech that is kept while no recogniser takes it: two minutes, 3.8 MB; beyond that the oldest is given up.
-const PENDING_SAMPLES_MAX: u64 = 120 * SAMPLE_RATE_HZ as u64;
+/// Speech that a recogniser takes without ever settling it: two minutes, 3.8 MB; then another connection may do better.
+const UNSETTLED_SAMPLES_MAX: u64 = 120 * SAMPLE_RATE_HZ as u64;
+/// Speech that is kept as it came while no recogniser takes it: what is older is compressed.
+const UNSPOOLED_SAMPLES_MAX: u64 = 10 * SAMPLE_RATE_HZ as u64;
+/// Speech that is kept compressed while no recogniser takes it, 30 MB; beyond that the oldest is given up.
+const SPOOLED_SAMPLES_MAX: u64 = 2 * 3600 * SAMPLE_RATE_HZ as u64;
+/// What a connection can be sent at once; more would keep captions behind for long.
+const LATE: Duration = Duration::from_secs(5);
+/// Where nobody pauses, captions go on by so much at least: words before and after the cut keep their company.
+const LATE_AT_LEAST: Duration = Duration::from_secs(1);
 /// What may be sent at once after a wait, before the catch-up rate holds.
-const BURST_SECONDS: f64 = 5.0;
+const BURST_SECONDS: f64 = LATE.as_secs() as f64;
 const ALLOWANCE_STEP: Duration = Duration::from_millis(100);
 /// Deepgram closes after 10 s without a message.
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(4);

@@ -1,0 +1,342 @@
+//! Speech that waits for a recogniser to come back, compressed.
+
+use std::collections::VecDeque;
+
+use opus::{Application, Bitrate, Channels, Decoder, Encoder};
+
+use super::pending::Item;
+use crate::SAMPLE_RATE_HZ;
+
+/// What was said while no recogniser took it: two hours of a track at most, 30 MB as Opus.
+///
+/// It comes in as it was said and goes out in [`Piece`]s that begin and end at pauses where they can, so that several
+/// connections may work on them at once. Bounded by its owner through [`Spool::drop_oldest`].
+#[derive(Debug)]
+pub(crate) struct Spool {
+    encoder: Encoder,
+    stretches: VecDeque<Stretch>,
+    samples: u64,
+    /// Samples that don't fill a frame yet, of the last stretch.
+    partial: Vec<i16>,
+}
+
+/// Speech without a pause, of a second at most; a longer one goes on in the next.
+#[derive(Debug)]
+struct Stretch {
+    /// Of the first sample, in samples of the meeting.
+    position: u64,
+    /// How many there are, those in [`Spool::partial`] included.
+    samples: u64,
+    /// Frames of 20 ms, each after its length in bytes.
+    frames: Vec<u8>,
+    /// Whether the encoder knew nothing of what came before.
+    is_fresh: bool,
+    ends_utterance: bool,
+}
+
+/// A part of it, as it was said.
+#[derive(Debug, Default)]
+pub(crate) struct Piece {
+    /// Audio and the ends of utterances.
+    pub(crate) items: Vec<Item>,
+}
+
+impl Spool {
+    pub(crate) fn new() -> Self {
+        let mut encoder = Encoder::new(SAMPLE_RATE_HZ, Channels::Mono, Application::Voip)
+            .expect("Opus knows 16 kHz and one channel");
+        encoder
+            .set_bitrate(Bitrate::Bits(BITS_PER_SECOND))
+            .expect("Opus knows this rate");
+        Self {
+            encoder,
+            stretches: VecDeque::new(),
+            samples: 0,
+            partial: Vec::new(),
+        }
+    }
+
+    /// Puts aside what was said after all that is here.
+    pub(crate) fn push(&mut self, item: &Item) {
+        match item {
+            Item::Audio { position, samples } => self.push_audio(*position, samples),
+            Item::UtteranceEnd => self.end_utterance(),
+        }
+    }
+
+    /// The next utterance, or several short ones; of a long one, a part.
+    pub(crate) fn take(&mut self) -> Option<Piece> {
+        self.end_frame();
+        let mut piece = Piece::default();
+        let mut decoder =
+            Decoder::new(SAMPLE_RATE_HZ, Channels::Mono).expect("Opus knows 16 kHz and one channel");
+        let mut taken = 0;
+        while let Some(stretch) = self.stretches.pop_front() {
+            self.samples -= stretch.samples;
+            taken += stretch.samples;
+            let is_enough = taken >= PIECE_SAMPLES_MAX || taken >= PIECE_SAMPLES && stretch.ends_utterance;
+            if stretch.is_fresh {
+                decoder.reset_state().expect("a decoder can begin anew");
+            }
+            stretch.decode(&mut decoder, &mut piece.items);
+            if is_enough {
+                break;
+            }
+        }
+        if !matches!(piece.items.last(), None | Some(Item::UtteranceEnd)) {
+            piece.items.push(Item::UtteranceEnd);
+        }
+        (!piece.items.is_empty()).then_some(piece)
+    }
+
+    /// Gives up the oldest second or less; says where in the meeting it was, in samples.
+    pub(crate) fn drop_oldest(&mut self) -> Option<(u64, u64)> {
+        self.end_frame();
+        let stretch = self.stretches.pop_front()?;
+        self.samples -= stretch.samples;
+        Some((stretch.position, stretch.position + stretch.samples))
+    }
+
+    /// Whether what comes next may belong to the utterance at the end.
+    pub(crate) fn is_amid_utterance(&self) -> bool {
+        self.stretches.back().is_some_and(|last| !last.ends_utterance)
+    }
+
+    /// Where what waits ends, in samples of the meeting.
+    pub(crate) fn end(&self) -> Option<u64> {
+        self.stretches.back().map(|last| last.position + last.samples)
+    }
+
+    /// Samples that wait.
+    pub(crate) fn samples(&self) -> u64 {
+        self.samples
+    }
+
+    fn push_audio(&mut self, position: u64, samples: &[i16]) {
+        let goes_on = self
+            .stretches
+            .back()
+            .is_some_and(|last| !last.ends_utterance && last.position + last.samples == position);
+        if !goes_on {
+            self.end_frame();
+            self.encoder.reset_state().expect("an encoder can begin anew");
+        }
+        if !goes_on
+            || self
+                .stretches
+                .back()
+                .is_some_and(|last| last.samples >= STRETCH_SAMPLES)
+        {
+            // A frame must not belong to two.
+            let carried = self.partial.len() as u64;
+            if let Some(last) = self.stretches.back_mut() {
+                last.samples -= carried;
+            }
+            self.stretches.push_back(Stretch {
+                position: position - carried,
+                samples: carried,
+                frames: Vec::new(),
+                is_fresh: !goes_on,
+                ends_utterance: false,
+            });
+        }
+        self.samples += samples.len() as u64;
+        self.partial.extend_from_slice(samples);
+        let last = self.stretches.back_mut().expect("just made sure of");
+        last.samples += samples.len() as u64;
+        let mut frames = self.partial.chunks_exact(FRAME_SAMPLES);
+        for frame in &mut frames {
+            encode(&mut self.encoder, frame, &mut last.frames);
+        }
+        self.partial = frames.remainder().to_vec();
+    }
+
+    fn end_utterance(&mut self) {
+        self.end_frame();
+        if let Some(last) = self.stretches.back_mut() {
+            last.ends_utterance = true;
+        }
+    }
+
+    /// What doesn't fill a frame is followed by silence in it.
+    fn end_frame(&mut self) {
+        if self.partial.is_empty() {
+            return;
+        }
+        self.partial.resize(FRAME_SAMPLES, 0);
+        let last = self.stretches.back_mut().expect("samples belong to a stretch");
+        encode(&mut self.encoder, &self.partial, &mut last.frames);
+        self.partial.clear();
+    }
+}
+
+impl Stretch {
+    fn decode(self, decoder: &mut Decoder, items: &mut Vec<Item>) {
+        let mut samples = Vec::with_capacity(self.samples as usize + FRAME_SAMPLES);
+        let mut rest = self.frames.as_slice();
+        while let Some((length, frames)) = rest.split_first() {
+            let (frame, later) = frames.split_at(usize::from(*length));
+            let mut decoded = [0; FRAME_SAMPLES];
+            decoder
+                .decode(frame, &mut decoded, false)
+                .expect("our own frames are whole");
+            samples.extend_from_slice(&decoded);
+            rest = later;
+        }
+        samples.truncate(self.samples as usize);
+        items.push(Item::Audio {
+            position: self.position,
+            samples,
+        });
+        if self.ends_utterance {
+            items.push(Item::UtteranceEnd);
+        }
+    }
+}
+
+fn encode(encoder: &mut Encoder, frame: &[i16], frames: &mut Vec<u8>) {
+    let mut bytes = [0; FRAME_BYTES_MAX];
+    let length = encoder
+        .encode(frame, &mut bytes)
+        .expect("20 ms at 16 kHz are a frame");
+    frames.push(u8::try_from(length).expect("Opus keeps to the space that it is given"));
+    frames.extend_from_slice(&bytes[..length]);
+}
+
+/// What speech at 16 kHz loses nothing by that a recogniser hears.
+const BITS_PER_SECOND: i32 = 32_000;
+/// 20 ms.
+const FRAME_SAMPLES: usize = 320;
+/// What one byte can count.
+const FRAME_BYTES_MAX: usize = 255;
+const STRETCH_SAMPLES: u64 = SAMPLE_RATE_HZ as u64;
+/// A piece is given to one connection: long enough to be worth it, short enough to be soon done beside others.
+const PIECE_SAMPLES: u64 = 12 * SAMPLE_RATE_HZ as u64;
+/// Where nobody pauses.
+const PIECE_SAMPLES_MAX: u64 = 20 * SAMPLE_RATE_HZ as u64;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::gate::tests::voice;
+
+    /// Where audio is, and how many utterances end.
+    fn shape(pieces: &[Piece]) -> (Vec<(u64, u64)>, usize) {
+        let mut stretches: Vec<(u64, u64)> = Vec::new();
+        let mut ends = 0;
+        for item in pieces.iter().flat_map(|piece| &piece.items) {
+            match (item, stretches.last_mut()) {
+                (Item::Audio { position, samples }, Some((_, end))) if end == position => {
+                    *end += samples.len() as u64;
+                }
+                (Item::Audio { position, samples }, _) => {
+                    stretches.push((*position, position + samples.len() as u64));
+                }
+                (Item::UtteranceEnd, _) => ends += 1,
+            }
+        }
+        (stretches, ends)
+    }
+
+    fn take_all(spool: &mut Spool) -> Vec<Piece> {
+        std::iter::from_fn(|| spool.take()).collect()
+    }
+
+    #[test]
+    fn what_was_said_comes_back_as_it_sounded() {
+        let said = voice(3_000);
+        let mut spool = Spool::new();
+        for (n, samples) in said.chunks(640).enumerate() {
+            spool.push(&Item::Audio {
+                position: 5_000 + n as u64 * 640,
+                samples: samples.to_vec(),
+            });
+        }
+        let bytes: usize = spool.stretches.iter().map(|stretch| stretch.frames.len()).sum();
+        assert!(bytes <= 3 * BITS_PER_SECOND as usize / 8 * 6 / 5, "{bytes} bytes");
+        let pieces = take_all(&mut spool);
+        assert_eq!(shape(&pieces), (vec![(5_000, 5_000 + said.len() as u64)], 1));
+        let heard: Vec<i16> = pieces[0]
+            .items
+            .iter()
+            .flat_map(|item| match item {
+                Item::Audio { samples, .. } => samples.as_slice(),
+                Item::UtteranceEnd => &[],
+            })
+            .copied()
+            .collect();
+        let power = |samples: &[i16]| {
+            samples
+                .iter()
+                .map(|sample| f64::from(*sample).powi(2))
+                .sum::<f64>()
+        };
+        let ratio = power(&heard) / power(&said);
+        assert!((0.7..1.3).contains(&ratio), "{ratio} of its power");
+    }
+
+    #[test]
+    fn pieces_end_at_pauses_and_where_nobody_pauses_anyway() {
+        let mut spool = Spool::new();
+        let mut position = 0;
+        for seconds in [4, 4, 8, 70] {
+            for _ in 0..seconds {
+                let samples = vec![0; 16_000];
+                spool.push(&Item::Audio { position, samples });
+                position += 16_000;
+            }
+            spool.push(&Item::UtteranceEnd);
+            position += 16_000;
+        }
+        let seconds: Vec<u64> = take_all(&mut spool)
+            .iter()
+            .map(|piece| {
+                shape(std::slice::from_ref(piece))
+                    .0
+                    .iter()
+                    .map(|(from, to)| (to - from) / 16_000)
+                    .sum()
+            })
+            .collect();
+        assert_eq!(seconds, [16, 20, 20, 20, 10]);
+        assert_eq!(spool.samples(), 0);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn nothing_is_lost_and_nothing_comes_twice(
+            parts in prop::collection::vec((0u64..3_000, 1usize..40_000, any::<bool>()), 1..12),
+            dropped in 0usize..3,
+        ) {
+            let mut spool = Spool::new();
+            let mut position = 0;
+            let mut said = Vec::new();
+            for (pause, length, ends) in parts {
+                position += pause;
+                spool.push(&Item::Audio { position, samples: vec![7; length] });
+                said.push((position, position + length as u64));
+                position += length as u64;
+                if ends {
+                    spool.push(&Item::UtteranceEnd);
+                }
+            }
+            let total: u64 = said.iter().map(|(from, to)| to - from).sum();
+            prop_assert_eq!(spool.samples(), total);
+            let mut got: Vec<(u64, u64)> = (0..dropped).map_while(|_| spool.drop_oldest()).collect();
+            got.extend(shape(&take_all(&mut spool)).0);
+            let joined = |stretches: Vec<(u64, u64)>| stretches.into_iter().fold(Vec::<(u64, u64)>::new(), |mut all, next| {
+                match all.last_mut() {
+                    Some(last) if last.1 == next.0 => last.1 = next.1,
+                    _ => all.push(next),
+                }
+                all
+            });
+            prop_assert_eq!(joined(got), joined(said));
+            prop_assert!(spool.end().is_none() && spool.samples() == 0);
+        }
+    }
+}
