@@ -2,7 +2,7 @@
 SHELL := bash
 export PATH := $(CURDIR)/.dev/bin:$(CURDIR)/.dev/go/bin:$(CURDIR)/.dev/node/bin:$(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo test interop lint ci bench bench-service endurance record fuzz clean
+.PHONY: help demo test chaos interop lint ci bench bench-service endurance record fuzz clean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -14,6 +14,12 @@ demo: ## Caption a recording in a real LiveKit room and make its PDF, all on thi
 test: ## Every test, against real servers that it starts and stops itself
 	scripts/setup test
 	scripts/with-services cargo test --locked --workspace --no-fail-fast
+	LECTERN_SERVICES="livekit postgres" scripts/with-services cargo test --locked --workspace --bench rooms -- --parts chaos
+
+chaos: ## Faults of every kind for MINUTES=30, one and two at a time, chosen by SEED=1: which words are lost or doubled
+	scripts/setup test
+	LECTERN_SERVICES="livekit postgres" scripts/with-services cargo test --locked --workspace --bench rooms -- \
+	  --parts chaos --seed $(or $(SEED),1) --minutes $(or $(MINUTES),30)
 
 interop: ## The end-to-end tests of LiveKit's own package, on our libwebrtc and a real server; TESTS=rpc chooses
 	scripts/setup interop

@@ -13,6 +13,7 @@ use tokio::{
 use crate::{
     children::Role,
     measure::cpu,
+    parts::Luck,
     people::{self, Join, Played},
     recogniser::{self, bursts_in},
     report::Report,
@@ -22,12 +23,14 @@ use crate::{
 
 /// Everything that runs, and what was measured.
 pub(crate) struct Bench {
-    surroundings: Surroundings,
+    pub(crate) surroundings: Surroundings,
     pub(crate) server: u32,
     pub(crate) recogniser: Role<recogniser::Report>,
     pub(crate) people: Role<people::Report>,
     pub(crate) window: Duration,
     pub(crate) report: Report,
+    pub(crate) luck: Luck,
+    pub(crate) chaos_time: Duration,
     /// Rooms made so far: none has a name twice.
     rooms: usize,
     data: TempDir,
@@ -55,12 +58,15 @@ impl Bench {
                 livekit,
                 port,
                 log: folder.join("workers.log"),
+                database_url: None,
             },
             server,
             recogniser,
             people: Role::start("people")?,
             window: Duration::from_secs(seconds),
             report: Report::new(),
+            luck: Luck::new(1),
+            chaos_time: Duration::ZERO,
             rooms: 0,
             data: tempfile::tempdir()?,
         })
@@ -189,19 +195,27 @@ impl Bench {
     }
 
     /// Waits for a transcript with all of these bursts, and gives those that it lacks in the end.
-    pub(crate) async fn transcribed(&self, room: &str, numbers: &[u8]) -> anyhow::Result<Vec<u8>> {
+    pub(crate) async fn transcribed(
+        &self,
+        room: &str,
+        numbers: &[u8],
+        patience: Duration,
+    ) -> anyhow::Result<Vec<u8>> {
         let began = Instant::now();
         loop {
-            let output = Command::new(LECTERN)
+            let mut command = Command::new(LECTERN);
+            command
                 .args(["transcript", room, "--format", "json", "--data"])
                 .arg(self.data.path().join("data"))
-                .env_clear()
-                .output()
-                .await?;
+                .env_clear();
+            if let Some(url) = &self.surroundings.database_url {
+                command.env("DATABASE_URL", url);
+            }
+            let output = command.output().await?;
             let heard = bursts_in(&String::from_utf8_lossy(&output.stdout));
             let lacks = |number: &u8| !heard.iter().any(|(heard, _)| heard == number);
             let missing: Vec<u8> = numbers.iter().copied().filter(lacks).collect();
-            if missing.is_empty() || began.elapsed() > TRANSCRIPT_PATIENCE {
+            if missing.is_empty() || began.elapsed() > patience {
                 return Ok(missing);
             }
             sleep(Duration::from_millis(50)).await;
@@ -220,5 +234,4 @@ const JOIN_EVERY: Duration = Duration::from_millis(110);
 const LAST_CAPTIONS: Duration = Duration::from_millis(2500);
 /// Less than this in a second is idle.
 const CALM_CPU: Duration = Duration::from_millis(40);
-const TRANSCRIPT_PATIENCE: Duration = Duration::from_secs(15);
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -14,6 +14,8 @@ mod recogniser;
 mod report;
 mod score;
 mod tone;
+#[path = "../../tests/support/wire.rs"]
+mod wire;
 mod worker;
 
 use std::{
@@ -21,13 +23,17 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
 
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 use lectern_agent::LiveKit;
 
-use crate::{bench::Bench, parts::Part};
+use crate::{
+    bench::Bench,
+    parts::{Luck, Part},
+};
 
 /// Measures what Lectern's worker promises. Run it by `make bench`, which starts a LiveKit server for it.
 #[derive(Debug, Parser)]
@@ -48,6 +54,12 @@ struct Args {
     /// How long CPU and delay are measured in each round of load, in seconds.
     #[arg(long, default_value = "20")]
     seconds: u64,
+    /// What chaos chooses its pairs of faults by.
+    #[arg(long, default_value = "1")]
+    seed: u64,
+    /// How long chaos goes on; the shortest round is always whole.
+    #[arg(long, default_value = "0")]
+    minutes: u64,
     /// Where the figures go as JSON, and the workers' logs.
     #[arg(long, value_name = "DIR", default_value_os_t = default_out())]
     out: PathBuf,
@@ -80,6 +92,8 @@ async fn bench(args: &Args) -> anyhow::Result<ExitCode> {
     let server: u32 = variable("LIVEKIT_PID")?.parse().context("LIVEKIT_PID")?;
     fs::create_dir_all(&args.out)?;
     let mut bench = Bench::start(livekit()?, server, args.seconds, &args.out).await?;
+    bench.luck = Luck::new(args.seed);
+    bench.chaos_time = Duration::from_secs(args.minutes * 60);
     for part in args.parts.iter().chain(args.peer.then_some(&Part::Peer)) {
         eprintln!("{part:?}:");
         bench.run(*part, &args.rooms).await?;

@@ -124,6 +124,11 @@ impl Report {
                 .at_most(0.0)
                 .note(&note),
         );
+        self.count(score);
+    }
+
+    /// Counts what was lost or doubled, which nothing may be.
+    pub(crate) fn count(&mut self, score: &Score) {
         self.lost.extend(score.lost.iter().cloned());
         self.doubled.extend(score.doubled.iter().cloned());
     }

@@ -47,6 +47,8 @@ pub(crate) struct Surroundings {
     pub(crate) port: u16,
     /// Where the logs of all workers go.
     pub(crate) log: PathBuf,
+    /// Where meetings are stored, if not in the worker's folder.
+    pub(crate) database_url: Option<String>,
 }
 
 impl Worker {
@@ -62,6 +64,9 @@ impl Worker {
             .env("LECTERN_LOG_FORMAT", "json")
             // Deploys hand their rooms over soon; what a room's end takes is not touched by it.
             .env("LECTERN_DRAIN_SECONDS", "1");
+        if let Some(url) = &surroundings.database_url {
+            command.env("DATABASE_URL", url);
+        }
         Self::start(command, surroundings)
     }
 

@@ -170,13 +170,14 @@ impl Run<'_> {
             Output::OpenStt {
                 connection,
                 track,
+                purpose,
                 path_and_query,
             } => {
                 let speaker = &playback.voice(track).participant.identity;
                 self.recorder.open(connection, speaker);
-                let socket = self
-                    .recogniser
-                    .open(connection, &path_and_query, self.news_sender.clone());
+                let socket =
+                    self.recogniser
+                        .open(connection, purpose, &path_and_query, self.news_sender.clone());
                 self.sockets.insert(connection, socket);
             }
             Output::SendAudio {

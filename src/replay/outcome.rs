@@ -44,6 +44,7 @@ impl Outcome {
                 connection,
                 track,
                 path_and_query,
+                ..
             } => {
                 let speaker = &playback.voice(*track).participant;
                 self.sent.push(

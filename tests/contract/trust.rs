@@ -3,7 +3,8 @@
 use crate::{
     finals,
     support::{
-        Client, Lectern, PATIENCE, Server, free_port, recogniser::Engine, variable, wait_for, wire::Authority,
+        Client, Lectern, PATIENCE, Server, authority::Authority, free_port, recogniser::Engine, variable,
+        wait_for,
     },
 };
 

@@ -1,5 +1,6 @@
 //! Real servers and a real worker for contract tests: each test has its own.
 
+pub(crate) mod authority;
 pub(crate) mod recogniser;
 pub(crate) mod wire;
 

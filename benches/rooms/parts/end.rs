@@ -27,7 +27,9 @@ impl Bench {
             self.delete(&room).await?;
             let deleted = Instant::now();
             let cut = self.next_burst(&room, whole.began_at + CUT_MS).await?;
-            let missing = self.transcribed(&room, &[whole.number, cut.number]).await?;
+            let missing = self
+                .transcribed(&room, &[whole.number, cut.number], TRANSCRIPT_PATIENCE)
+                .await?;
             slowest = slowest.max(deleted.elapsed().as_secs_f64());
             score.expected += 2;
             score
@@ -52,3 +54,4 @@ const END_ROOMS: usize = 3;
 /// How much of its last burst a deleted room heard.
 const CUT_MS: f64 = 150.0;
 const SLOW_MS: u64 = 300;
+const TRANSCRIPT_PATIENCE: Duration = Duration::from_secs(15);

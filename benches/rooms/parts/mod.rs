@@ -1,5 +1,6 @@
 //! What is measured, part by part.
 
+mod chaos;
 mod end;
 mod failures;
 mod growth;
@@ -9,6 +10,8 @@ mod start;
 mod takeover;
 
 use clap::ValueEnum;
+
+pub(crate) use self::chaos::Luck;
 
 use crate::bench::Bench;
 
@@ -27,6 +30,8 @@ pub(crate) enum Part {
     End,
     /// A worker that crashes, and one that is replaced.
     Takeover,
+    /// Faults of every kind, one and two at a time (`make chaos`).
+    Chaos,
     /// A Python worker beside ours (scripts/setup bench-peer).
     Peer,
 }
@@ -40,6 +45,7 @@ impl Bench {
             Part::Failures => self.failures().await,
             Part::End => self.ends().await,
             Part::Takeover => self.takeover().await,
+            Part::Chaos => self.chaos().await,
             Part::Peer => self.peer().await,
         }
     }

@@ -1,0 +1,449 @@
+//! Faults of every kind, one and two at a time: what was said is heard, once.
+
+use std::{fmt, io::Write as _, time::Duration};
+
+use anyhow::Context as _;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, raw_sql};
+use tokio::{
+    process::Command,
+    time::{Instant, sleep},
+};
+
+use crate::{
+    bench::{Bench, USUAL},
+    measure::now_ms,
+    people,
+    recogniser::{Failure, Order, bursts_in},
+    score::Score,
+    variable,
+    wire::Wire,
+    worker::Worker,
+};
+
+/// Something that goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    /// The recogniser fails for so many seconds.
+    Recogniser(Failure, u64),
+    /// LiveKit's server stands still for so many seconds.
+    ServerFrozen(u64),
+    /// No way to the database for so many seconds.
+    DatabaseAway(u64),
+    /// The worker in the room is killed; another one is there.
+    Crash,
+    /// The worker in the room is told to stop; another one is there.
+    Deploy,
+}
+
+/// What becomes of a room while it happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Room {
+    /// It goes on.
+    GoesOn,
+    /// It is deleted in the middle of it.
+    Deleted,
+}
+
+/// The same choices for the same seed.
+pub(crate) struct Luck(u64);
+
+impl Luck {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// A number below `end`. Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014.
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) % end as u64) as usize
+    }
+
+    /// Two faults, and what becomes of the room.
+    fn trial(&mut self) -> (Vec<Fault>, Room) {
+        let mut fault = || EVERY[self.below(EVERY.len())];
+        let faults = vec![fault(), fault()];
+        (faults, [Room::GoesOn, Room::Deleted][self.below(2)])
+    }
+}
+
+/// The processes and wires that faults befall.
+struct Surroundings {
+    workers: Vec<Worker>,
+    database: Wire,
+}
+
+/// What became of the words during some faults.
+struct Outcome {
+    what: String,
+    score: Score,
+    /// What was said while no worker was in the room.
+    unheard: usize,
+    /// From the faults' end to the next caption, and to the last one that was missing, in seconds.
+    captions_again: Option<f64>,
+    caught_up: f64,
+}
+
+impl Bench {
+    pub(crate) async fn chaos(&mut self) -> anyhow::Result<()> {
+        let began = Instant::now();
+        let (database, url) = database().await?;
+        self.surroundings.database_url = Some(url);
+        let mut surroundings = Surroundings {
+            workers: Vec::new(),
+            database,
+        };
+        let mut trials: Vec<(Vec<Fault>, Room)> = SHORT.map(|(faults, room)| (faults.to_vec(), room)).into();
+        if !self.chaos_time.is_zero() {
+            trials.extend(EVERY.map(|fault| (vec![fault], Room::GoesOn)));
+        }
+        let mut outcomes = vec![HEAD.to_owned()];
+        for number in 0.. {
+            let (faults, room) = match trials.get(number) {
+                Some(trial) => trial.clone(),
+                None if began.elapsed() < self.chaos_time => self.luck.trial(),
+                None => break,
+            };
+            let outcome = self.trial(&mut surroundings, &faults, room).await?;
+            self.report.count(&outcome.score);
+            eprintln!("  {outcome}");
+            outcomes.push(outcome.to_string());
+        }
+        writeln!(std::io::stdout(), "{}\n", outcomes.join("\n"))?;
+        self.surroundings.database_url = None;
+        for worker in surroundings.workers {
+            worker.terminate().await?;
+        }
+        Ok(())
+    }
+
+    /// Has somebody speak while it all happens, and finds out what became of their words.
+    async fn trial(
+        &mut self,
+        surroundings: &mut Surroundings,
+        faults: &[Fault],
+        end: Room,
+    ) -> anyhow::Result<Outcome> {
+        while surroundings.workers.len() < 2 {
+            let worker = self.worker()?;
+            worker.registered().await?;
+            surroundings.workers.push(worker);
+        }
+        let room = self.join(1, USUAL).await?.remove(0);
+        self.captioned(&room, 0.0).await?;
+        let from = now_ms() - USUAL.as_millis() as f64;
+        let mut unheard_since = None;
+        for fault in faults {
+            unheard_since = self.inflict(surroundings, *fault, &room).await?.or(unheard_since);
+            sleep(BETWEEN).await;
+        }
+        let time = faults.iter().map(Fault::time).max().unwrap_or_default();
+        sleep(time / 2).await;
+        let deleted_at = match end {
+            Room::GoesOn => f64::INFINITY,
+            Room::Deleted => {
+                self.delete(&room).await?;
+                now_ms()
+            }
+        };
+        sleep(time / 2).await;
+        surroundings.database.mend();
+        let mut outcome = match end {
+            Room::GoesOn => {
+                self.judge_captions(surroundings, &room, from, unheard_since)
+                    .await?
+            }
+            Room::Deleted => self.judge_transcript(&room, from, deleted_at).await?,
+        };
+        let deleted = if end == Room::Deleted {
+            ", room deleted meanwhile"
+        } else {
+            ""
+        };
+        outcome.what = format!("{}{deleted}", Names(faults));
+        anyhow::ensure!(outcome.score.expected > 1, "{}: nobody spoke", outcome.what);
+        // What it leaves behind is made of it before the next.
+        for worker in &surroundings.workers {
+            self.calm(worker).await?;
+        }
+        Ok(outcome)
+    }
+
+    /// Begins a fault; says since when nobody listens, if it does that.
+    async fn inflict(
+        &mut self,
+        surroundings: &mut Surroundings,
+        fault: Fault,
+        room: &str,
+    ) -> anyhow::Result<Option<f64>> {
+        match fault {
+            Fault::Recogniser(failure, seconds) => {
+                self.recogniser
+                    .order(&Order::Fail(failure, seconds * 1000))
+                    .await?;
+            }
+            Fault::ServerFrozen(seconds) => {
+                let server = self.server.to_string();
+                signal("STOP", &server).await?;
+                tokio::spawn(async move {
+                    sleep(Duration::from_secs(seconds)).await;
+                    signal("CONT", &server).await.expect("it was stopped");
+                });
+            }
+            Fault::DatabaseAway(_) => surroundings.database.cut(),
+            Fault::Crash | Fault::Deploy => {
+                let listens = |worker: &Worker| worker.listening(room).map(|line| line.at);
+                // Whoever came last is there now.
+                let covering = (0..surroundings.workers.len()).max_by(|&a, &b| {
+                    let at = |index: usize| listens(&surroundings.workers[index]).unwrap_or(0.0);
+                    at(a).total_cmp(&at(b))
+                });
+                let worker = surroundings
+                    .workers
+                    .remove(covering.context("there are two workers")?);
+                if fault == Fault::Crash {
+                    worker.crash().await?;
+                    return Ok(Some(now_ms()));
+                }
+                // It may take its time for what it has to store.
+                tokio::spawn(worker.terminate());
+            }
+        }
+        Ok(None)
+    }
+
+    async fn judge_captions(
+        &mut self,
+        surroundings: &Surroundings,
+        room: &str,
+        from: f64,
+        unheard_since: Option<f64>,
+    ) -> anyhow::Result<Outcome> {
+        let (began, over_at) = (Instant::now(), now_ms());
+        let back_at = self.captioned(room, over_at).await?;
+        sleep(2 * USUAL).await;
+        let entered = surroundings
+            .workers
+            .iter()
+            .filter_map(|worker| worker.listening(room));
+        let entered_at = entered.map(|line| line.at).fold(0.0, f64::max);
+        // Nobody can hear what is said while no worker is in the room.
+        let is_unheard = |burst: &people::Played| {
+            unheard_since
+                .is_some_and(|since| burst.ended_at > since - IN_FLIGHT_MS && burst.began_at < entered_at)
+        };
+        self.people.order(&people::Order::Hush).await?;
+        sleep(LAST_BURST).await;
+        while !self.is_caught_up(room, |burst| burst.began_at >= from && !is_unheard(burst))
+            && began.elapsed() < CATCH_UP
+        {
+            sleep(Duration::from_millis(100)).await;
+        }
+        let notes = self.end(&[room.to_owned()]).await?;
+        let mut score = notes.score(from, f64::INFINITY);
+        let was_late = |number| {
+            notes
+                .played
+                .iter()
+                .any(|burst| burst.number == number && burst.began_at < over_at)
+        };
+        let late = notes.captions.iter().filter(|caption| {
+            caption.is_final
+                && bursts_in(&caption.text)
+                    .iter()
+                    .any(|(number, _)| was_late(*number))
+        });
+        let caught_up_at = late.map(|caption| caption.at).fold(over_at, f64::max);
+        let lost = score.lost.len();
+        let unheard = |name: &String| {
+            notes
+                .played
+                .iter()
+                .any(|burst| format!("{}/{}", burst.room, burst.number) == *name && is_unheard(burst))
+        };
+        score.lost.retain(|name| !unheard(name));
+        Ok(Outcome {
+            what: String::new(),
+            unheard: lost - score.lost.len(),
+            score,
+            captions_again: Some((back_at - over_at).max(0.0) / 1000.0),
+            caught_up: (caught_up_at - over_at) / 1000.0,
+        })
+    }
+
+    async fn judge_transcript(&mut self, room: &str, from: f64, deleted_at: f64) -> anyhow::Result<Outcome> {
+        let began = Instant::now();
+        self.people.order(&people::Order::Hush).await?;
+        let played = self.played(room);
+        let was_heard =
+            |burst: &&people::Played| burst.began_at >= from && burst.ended_at < deleted_at - IN_FLIGHT_MS;
+        let numbers: Vec<u8> = played
+            .iter()
+            .filter(was_heard)
+            .map(|burst| burst.number)
+            .collect();
+        let missing = self.transcribed(room, &numbers, CATCH_UP).await?;
+        let caught_up = began.elapsed().as_secs_f64();
+        self.end(&[]).await?;
+        Ok(Outcome {
+            what: String::new(),
+            score: Score {
+                expected: numbers.len(),
+                lost: missing.iter().map(|number| format!("{room}/{number}")).collect(),
+                ..Score::default()
+            },
+            unheard: 0,
+            captions_again: None,
+            caught_up,
+        })
+    }
+
+    fn played(&self, room: &str) -> Vec<people::Played> {
+        let of_room = |report| match report {
+            people::Report::Played(played) if played.room == room => Some(played),
+            _ => None,
+        };
+        self.people
+            .reports
+            .all()
+            .into_iter()
+            .filter_map(of_room)
+            .collect()
+    }
+
+    /// Whether each of these bursts has its final.
+    fn is_caught_up(&self, room: &str, counts: impl Fn(&people::Played) -> bool) -> bool {
+        let reports = self.people.reports.all();
+        let has_final = |number: u8| {
+            reports.iter().any(|report| match report {
+                people::Report::Caption(caption) if caption.room == room && caption.is_final => {
+                    bursts_in(&caption.text).iter().any(|(heard, _)| *heard == number)
+                }
+                _ => false,
+            })
+        };
+        self.played(room)
+            .iter()
+            .filter(|burst| counts(burst))
+            .all(|burst| has_final(burst.number))
+    }
+}
+
+impl Fault {
+    /// Until it is over.
+    fn time(&self) -> Duration {
+        match self {
+            Self::Recogniser(_, seconds) | Self::ServerFrozen(seconds) | Self::DatabaseAway(seconds) => {
+                Duration::from_secs(*seconds)
+            }
+            Self::Crash | Self::Deploy => Duration::from_secs(5),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Recogniser(Failure::Close, _) => write!(f, "recogniser closes"),
+            Self::Recogniser(Failure::Refuse, seconds) => write!(f, "recogniser away {seconds} s"),
+            Self::Recogniser(Failure::Unavailable, seconds) => write!(f, "recogniser 503 {seconds} s"),
+            Self::Recogniser(Failure::Hang, seconds) => write!(f, "recogniser hung {seconds} s"),
+            Self::ServerFrozen(seconds) => write!(f, "server frozen {seconds} s"),
+            Self::DatabaseAway(seconds) => write!(f, "database away {seconds} s"),
+            Self::Crash => write!(f, "worker killed"),
+            Self::Deploy => write!(f, "worker replaced"),
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            what,
+            score,
+            unheard,
+            captions_again,
+            caught_up,
+        } = self;
+        let again = captions_again.map_or(String::new(), |seconds| format!("{seconds:.1} s"));
+        let (lost, doubled) = (score.lost.len(), score.doubled.len());
+        write!(
+            f,
+            "{what:<72} {:>10} {lost:>5} {doubled:>8} {unheard:>8} {again:>15} {caught_up:>8.1} s",
+            score.expected
+        )
+    }
+}
+
+struct Names<'a>(&'a [Fault]);
+
+impl fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, fault) in self.0.iter().enumerate() {
+            write!(f, "{}{fault}", if index > 0 { " + " } else { "" })?;
+        }
+        Ok(())
+    }
+}
+
+async fn signal(name: &str, process: &str) -> anyhow::Result<()> {
+    let status = Command::new("kill")
+        .args([&format!("-{name}"), process])
+        .status()
+        .await?;
+    anyhow::ensure!(status.success(), "kill -{name}: {status}");
+    Ok(())
+}
+
+/// A database of our own, and the only way to it.
+async fn database() -> anyhow::Result<(Wire, String)> {
+    let given = variable("TEST_DATABASE_URL")?;
+    let name = format!("lectern_chaos_{}", std::process::id());
+    let mut connection = PgConnection::connect(&given).await?;
+    raw_sql(AssertSqlSafe(format!("create database {name}")))
+        .execute(&mut connection)
+        .await?;
+    let (server, _) = given
+        .rsplit_once('/')
+        .context("a database URL names a database")?;
+    let (host, port) = server.rsplit_once(':').context("a database URL has a port")?;
+    let wire = Wire::to(port.parse()?).await;
+    let url = format!("{host}:{}/{name}", wire.port);
+    Ok((wire, url))
+}
+
+const HEAD: &str = "fault                                                                    utterances  lost  doubled  unheard  captions again  caught up";
+/// What is always tried.
+const SHORT: [(&[Fault], Room); 4] = [
+    (&[Fault::Recogniser(Failure::Refuse, 12)], Room::GoesOn),
+    (
+        &[Fault::Recogniser(Failure::Hang, 8), Fault::DatabaseAway(8)],
+        Room::GoesOn,
+    ),
+    (&[Fault::Crash], Room::GoesOn),
+    (&[Fault::Recogniser(Failure::Unavailable, 10)], Room::Deleted),
+];
+/// What is tried by itself and in pairs.
+const EVERY: [Fault; 11] = [
+    Fault::Recogniser(Failure::Close, 0),
+    Fault::Recogniser(Failure::Refuse, 5),
+    Fault::Recogniser(Failure::Refuse, 20),
+    Fault::Recogniser(Failure::Refuse, 60),
+    Fault::Recogniser(Failure::Unavailable, 5),
+    Fault::Recogniser(Failure::Hang, 5),
+    Fault::Recogniser(Failure::Hang, 45),
+    Fault::ServerFrozen(3),
+    Fault::DatabaseAway(20),
+    Fault::Crash,
+    Fault::Deploy,
+];
+/// From one fault to the next.
+const BETWEEN: Duration = Duration::from_millis(1500);
+/// Until whoever is told to say no more has ended the burst that they are at.
+const LAST_BURST: Duration = Duration::from_secs(1);
+/// How long late words may take.
+const CATCH_UP: Duration = Duration::from_secs(90);
+/// What is on its way when a process dies, or a room does.
+const IN_FLIGHT_MS: f64 = 500.0;
