@@ -721,16 +721,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_beyond_the_bound_waits_for_its_turn() {
-        let (listener, url) = listener().await;
-        tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.expect("a connection");
-                tokio::spawn(async move {
-                    let mut socket = accept_async(stream).await.expect("an upgrade");
-                    while socket.next().await.is_some_and(|frame| frame.is_ok()) {}
-                });
-            }
-        });
+        let url = patient_server().await;
         let recogniser = recogniser(&url, 1);
         let (sender, mut news) = mpsc::channel(8);
         let first = recogniser.open(FIRST, SttPurpose::Live, PATH, sender.clone());
@@ -745,6 +736,37 @@ mod tests {
         let (connection, event) = next(&mut news).await;
         assert_eq!(connection, ConnectionId(2));
         assert!(matches!(event, SttEvent::Opened), "{event:?}");
+    }
+
+    #[tokio::test]
+    async fn late_speech_waits_for_other_late_speech_and_live_speech_does_not() {
+        let recogniser = recogniser(&patient_server().await, 3);
+        let (sender, mut news) = mpsc::channel(8);
+        let open = |number, purpose| recogniser.open(ConnectionId(number), purpose, PATH, sender.clone());
+        let first = open(1, SttPurpose::Late);
+        expect_opened(&mut news).await;
+        let _second = open(2, SttPurpose::Late);
+        let _live = open(3, SttPurpose::Live);
+        assert_eq!(next(&mut news).await.0, ConnectionId(3));
+        let nothing = timeout(Duration::from_millis(100), news.recv()).await;
+        assert!(nothing.is_err(), "there is one lane: {nothing:?}");
+        drop(first);
+        assert_eq!(next(&mut news).await.0, ConnectionId(2));
+    }
+
+    /// A recogniser that takes connections and hears them out.
+    async fn patient_server() -> String {
+        let (listener, url) = listener().await;
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.expect("a connection");
+                tokio::spawn(async move {
+                    let mut socket = accept_async(stream).await.expect("an upgrade");
+                    while socket.next().await.is_some_and(|frame| frame.is_ok()) {}
+                });
+            }
+        });
+        url
     }
 
     #[test]

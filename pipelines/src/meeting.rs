@@ -190,12 +190,10 @@ impl Meeting {
                 Arc::clone(&self.stt)
             }
         };
-        for key in self.keys() {
-            self.with_track(key, now, |track| {
-                if track.speaker == *speaker {
-                    track.live.session.ask(Arc::clone(&stt));
-                }
-            });
+        let theirs = self.tracks.iter().filter(|(_, track)| track.speaker == *speaker);
+        let keys: Vec<TrackKey> = theirs.map(|(key, _)| *key).collect();
+        for key in keys {
+            self.with_track(key, now, |track| track.live.session.ask(Arc::clone(&stt)));
         }
     }
 

@@ -165,10 +165,7 @@ impl Database {
             take_turns!(connection);
             let held = rows!(
                 (i64, i64),
-                "select (select count(*) from room where owner_id = account.id),
-                    (select count(*) from meeting where room in (select id from room where owner_id = account.id)
-                        and id not in (select meeting_id from erasure))
-                from account where id = $1",
+                concat!("select ", holdings!(), " from account where id = $1"),
                 id
             )
             .fetch_optional(&mut *connection)
@@ -345,16 +342,23 @@ macro_rules! end_access {
 }
 use end_access;
 
+/// How many rooms and lectures an account has.
+macro_rules! holdings {
+    () => {
+        "(select count(*) from room where owner_id = account.id),
+        (select count(*) from meeting where room in (select id from room where owner_id = account.id)
+            and id not in (select meeting_id from erasure))"
+    };
+}
+use holdings;
+
 /// Accounts with what has come of each.
 macro_rules! overviews {
     ($which:literal) => {
         concat!(
-            "select account.id, email, name, role, created_at, last_login_at, disabled_at,
-                (select count(*) from room where owner_id = account.id),
-                (select count(*) from meeting where room in (select id from room where owner_id = account.id)
-                    and id not in (select meeting_id from erasure)),
-                (select count(*) from identity where account_id = account.id)
-            from account ",
+            "select account.id, email, name, role, created_at, last_login_at, disabled_at, ",
+            holdings!(),
+            ", (select count(*) from identity where account_id = account.id) from account ",
             $which
         )
     };
