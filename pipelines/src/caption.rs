@@ -93,6 +93,8 @@ pub enum HealthState {
     Listening,
     /// The recogniser is away; audio is kept and captions will follow.
     Interrupted,
+    /// Speech becomes captions; what was said while the recogniser was away is still to come.
+    Behind,
     /// The recogniser refuses us; an operator has to act.
     Refused,
     /// The track is end-to-end encrypted and can't be heard.
@@ -105,6 +107,7 @@ impl HealthState {
         match self {
             Self::Listening => "listening",
             Self::Interrupted => "interrupted",
+            Self::Behind => "behind",
             Self::Refused => "refused",
             Self::Encrypted => "encrypted",
         }
@@ -115,6 +118,7 @@ impl HealthState {
         match self {
             Self::Listening => "Speech becomes captions.",
             Self::Interrupted => "The recogniser is away. What is said is kept, and captions will follow.",
+            Self::Behind => "The recogniser is back. What was said meanwhile follows in its place.",
             Self::Refused => {
                 "The recogniser refuses to work. Captions need the help of whoever runs this server."
             }

@@ -275,7 +275,7 @@ impl Meeting {
             ..
         } = track;
         let speaker = || speaker_of(&self.participants, speaker);
-        let mut is_answered = false;
+        let (mut is_answered, mut told) = (false, None);
         for Recognition {
             session,
             transcript,
@@ -335,14 +335,18 @@ impl Meeting {
                     }),
                     // How what is being said fares is what people should know.
                     SessionOutput::Health(_) if *purpose == SttPurpose::Late => continue,
-                    SessionOutput::Health(state) => Output::Health(Health {
-                        track: sid.clone(),
-                        state,
-                    }),
+                    SessionOutput::Health(state) => {
+                        told = Some(state);
+                        continue;
+                    }
                     SessionOutput::Rejected(reason) => Output::Rejected(reason),
                 };
                 self.outputs.push_back(output);
             }
+        }
+        if let Some(state) = track.health(told) {
+            let track = track.sid.clone();
+            self.outputs.push_back(Output::Health(Health { track, state }));
         }
     }
 
@@ -1152,7 +1156,12 @@ mod tests {
         let utterances: std::collections::HashSet<_> =
             room.stored.iter().map(|segment| segment.utterance).collect();
         assert_eq!((ids.len(), utterances.len()), (24, 24));
-        assert_eq!(room.health, [HealthState::Interrupted, HealthState::Listening]);
+        let told = [
+            HealthState::Interrupted,
+            HealthState::Behind,
+            HealthState::Listening,
+        ];
+        assert_eq!(room.health, told);
         room.end();
         assert!(room.gaps.is_empty());
     }

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    AudioFrame, ConnectionId, MediaTime, ParticipantIdentity, Resampler, SAMPLE_RATE_HZ, Segment, SttPurpose,
-    TrackClock, TrackKey, TrackSid,
+    AudioFrame, ConnectionId, HealthState, MediaTime, ParticipantIdentity, Resampler, SAMPLE_RATE_HZ,
+    Segment, SttPurpose, TrackClock, TrackKey, TrackSid,
     audio::SAMPLES_PER_MS,
     gate::{Gate, GateSettings, Passed},
     stt::{Session, SttSettings},
@@ -21,6 +21,8 @@ pub(crate) struct Track {
     pub(crate) late: Vec<Recognition>,
     /// With what was known of the first piece that waits.
     aside: Option<Transcript>,
+    /// Whether people know that something is late.
+    is_told_behind: bool,
     key: TrackKey,
     clock: TrackClock,
     resampler: Option<Resampler>,
@@ -69,6 +71,7 @@ impl Track {
             },
             late: Vec::new(),
             aside: None,
+            is_told_behind: false,
             sid,
             speaker,
             key,
@@ -173,6 +176,22 @@ impl Track {
             purpose: SttPurpose::Late,
         });
         true
+    }
+
+    /// What people are to be told of how it fares, given what the session that goes with what is being said has to tell.
+    pub(crate) fn health(&mut self, told: Option<HealthState>) -> Option<HealthState> {
+        if told.is_some() {
+            self.is_told_behind = false;
+        }
+        let is_behind = self.is_behind() && self.live.session.is_listening();
+        if self.is_told_behind == is_behind {
+            return told;
+        }
+        self.is_told_behind = is_behind;
+        Some(match is_behind {
+            true => HealthState::Behind,
+            false => HealthState::Listening,
+        })
     }
 
     /// All that goes on here, what is being said first.

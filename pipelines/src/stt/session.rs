@@ -187,7 +187,7 @@ impl Session {
     pub(crate) fn take_piece(&mut self, others: usize) -> Option<Piece> {
         // Whoever has something to say here finds out by it.
         let may_try = self.pending.is_empty() && others == 0;
-        if self.health != HealthState::Listening && !may_try {
+        if !self.is_listening() && !may_try {
             return None;
         }
         self.spool.as_mut()?.take()
@@ -208,6 +208,11 @@ impl Session {
     /// What the next connection is asked.
     pub(crate) fn settings(&self) -> &Arc<SttSettings> {
         &self.settings
+    }
+
+    /// Whether speech becomes captions, as far as is known.
+    pub(crate) fn is_listening(&self) -> bool {
+        self.health == HealthState::Listening
     }
 
     /// Whether waiting may bring words, rather than somebody's help.

@@ -614,6 +614,12 @@ export const room = {
     "zh-Hans": "字幕延迟（{names}）：发言已保存，稍后显示",
     "zh-Hant": "字幕延遲（{names}）：發言已保存，稍後顯示",
   },
+  captions_behind: {
+    en: "Captions are back for {names}; what was said meanwhile follows in its place",
+    ru: "Субтитры снова идут ({names}); сказанное тем временем появится на своих местах",
+    "zh-Hans": "字幕已恢复（{names}）；其间的发言将补到相应位置",
+    "zh-Hant": "字幕已恢復（{names}）；其間的發言將補到相應位置",
+  },
   captions_refused: {
     en: "No captions for {names}: the recogniser refuses; tell whoever runs this service",
     ru: "Нет субтитров ({names}): распознавание отказывает; сообщите администратору",
