@@ -37,7 +37,13 @@ function ofCaption(packet: Json): CaptionEvent | null {
   return { kind: "live", segment };
 }
 
-const HEALTHS: readonly string[] = ["listening", "interrupted", "behind", "refused", "encrypted"] satisfies Health[];
+const HEALTHS: readonly string[] = [
+  "listening",
+  "interrupted",
+  "behind",
+  "refused",
+  "encrypted",
+] satisfies Health[];
 
 function ofHealth({ trackSid, state }: Json): CaptionEvent | null {
   if (typeof trackSid !== "string" || typeof state !== "string" || !HEALTHS.includes(state)) return null;
