@@ -196,6 +196,12 @@ export const admin = {
     "zh-Hant": "帳戶已刪除",
   },
   audit: { en: "Who did what", ru: "Кто что делал", "zh-Hans": "操作记录", "zh-Hant": "操作記錄" },
+  noAudit: {
+    en: "Nothing was done yet. Logins, rooms and changes to accounts appear here.",
+    ru: "Пока ничего не происходило. Здесь появятся входы, комнаты и изменения учётных записей.",
+    "zh-Hans": "还没有任何操作。登录、房间和账户变更会显示在这里。",
+    "zh-Hant": "還沒有任何操作。登入、房間和帳戶變更會顯示在這裡。",
+  },
   when: { en: "When", ru: "Когда", "zh-Hans": "时间", "zh-Hant": "時間" },
   action: { en: "Action", ru: "Действие", "zh-Hans": "操作", "zh-Hant": "操作" },
   actor: { en: "By", ru: "Кто", "zh-Hans": "操作者", "zh-Hant": "操作者" },

@@ -27,7 +27,8 @@ export function AuditPart() {
       <h2 id="audit">{text.audit}</h2>
       {list.isPending && <Loading />}
       {list.error && <ErrorNotice error={list.error} retry={() => void list.refetch()} />}
-      {list.data && <Entries entries={list.data} />}
+      {list.data?.length === 0 && <p className={styles["about"]}>{text.noAudit}</p>}
+      {list.data && list.data.length > 0 && <Entries entries={list.data} />}
       <More list={list} />
     </section>
   );

@@ -18,15 +18,11 @@ import type { User } from "./users.js";
 export function DeleteDialog({ user, onClose }: { user: User; onClose: () => void }) {
   const text = useText(admin);
   const common = useText(shell);
-  const remove = useDeletion(user);
+  const remove = useDeletion(user, () => toast(text.deleted));
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     const heir = new FormData(event.currentTarget).get("heir");
-    const onSuccess = () => {
-      toast(text.deleted);
-      onClose();
-    };
-    remove.mutate(heir === null ? null : String(heir), { onSuccess });
+    remove.mutate(heir === null ? null : String(heir), { onSuccess: onClose });
   };
   return (
     <Dialog title={fill(text.deleteTitle, { name: user.name })} onClose={onClose}>
@@ -74,13 +70,17 @@ function Heir({ user }: { user: User }) {
   );
 }
 
-function useDeletion(user: User) {
+/** What is called says so before the lists are renewed: the row that this dialog belongs to goes with them. */
+function useDeletion(user: User, onDone: () => void) {
   const queries = useQueryClient();
   return useMutation({
     mutationFn: (heir: string | null) => {
       const params = { path: { userId: user.id }, query: heir === null ? {} : { heir } };
       return answered(api.DELETE("/api/admin/users/{userId}", { params }));
     },
-    onSuccess: () => queries.invalidateQueries(),
+    onSuccess: () => {
+      onDone();
+      return queries.invalidateQueries();
+    },
   });
 }

@@ -1,7 +1,7 @@
 // How much goes on, as figures and lines of the last minutes.
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
-import { ApiError } from "../../api/error.js";
+import { ApiError, errorOf } from "../../api/error.js";
 import { admin } from "../../text/admin.js";
 import { useLanguage, useText } from "../../text/index.js";
 import { ErrorNotice, Notice } from "../../ui/notice.js";
@@ -21,7 +21,8 @@ export function FiguresPart() {
       <h2>{text.now}</h2>
       <p className={styles["about"]}>{text.nowText}</p>
       {error && <ErrorNotice error={error} retry={retry} />}
-      {figures === null ? <Notice>{text.noWorker}</Notice> : <Tiles figures={figures} />}
+      {figures === null && <Notice>{text.noWorker}</Notice>}
+      {figures !== null && (!error || figures.length > 0) && <Tiles figures={figures} />}
     </section>
   );
 }
@@ -81,5 +82,6 @@ async function metrics(): Promise<Figures | null> {
   const response = await fetch("/metrics").catch((cause: unknown) => {
     throw ApiError.unreachable(cause);
   });
+  if (!response.ok) throw errorOf(response, await response.json().catch(() => null));
   return figuresOf(await response.text());
 }

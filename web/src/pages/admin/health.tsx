@@ -1,6 +1,6 @@
 // Whether everything answers that the service needs.
 import { useQuery } from "@tanstack/react-query";
-import { ApiError } from "../../api/error.js";
+import { ApiError, errorOf } from "../../api/error.js";
 import { admin } from "../../text/admin.js";
 import { useText } from "../../text/index.js";
 import { Badge } from "../../ui/badge.js";
@@ -12,6 +12,11 @@ interface Check {
   name: string;
   ok: boolean;
   reason?: string | null;
+}
+
+interface Told {
+  checks?: Check[];
+  error?: { details?: { checks?: Check[] } };
 }
 
 const RENEWED_MS = 10_000;
@@ -42,6 +47,8 @@ async function checks(): Promise<Check[]> {
   const response = await fetch("/readyz").catch((cause: unknown) => {
     throw ApiError.unreachable(cause);
   });
-  const body = (await response.json()) as { checks?: Check[]; error?: { details?: { checks?: Check[] } } };
-  return body.checks ?? body.error?.details?.checks ?? [];
+  const body = (await response.json().catch(() => null)) as Told | null;
+  const told = body?.checks ?? body?.error?.details?.checks;
+  if (told === undefined) throw errorOf(response, body);
+  return told;
 }
