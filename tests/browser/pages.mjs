@@ -15,13 +15,10 @@ import { join } from "node:path";
 
 import { chromium } from "playwright-core";
 
+import { FAILURE, statesOfForms, statesOfLists, statesOfScripts } from "./states.mjs";
+
 const SCRIPT_BYTES_MAX = 250_000;
 const PATIENCE_MS = 15_000;
-const failure = {
-  status: 500,
-  contentType: "application/json",
-  body: JSON.stringify({ success: false, error: { code: "INTERNAL", message: "no" }, requestId: "1" }),
-};
 const SIZES = { phone: [360, 740], tablet: [820, 1180], desktop: [1440, 900] };
 
 const base = process.env.BASE;
@@ -35,6 +32,7 @@ try {
   await host();
   await states();
   await administrator();
+  await otherStates();
 } finally {
   await browser.close();
 }
@@ -226,7 +224,7 @@ async function readsByLink(link) {
   assert.deepEqual(addresses.filter((address) => address.includes(token)), []);
 
   person.expect(/status of 500|ERR_INTERNET_DISCONNECTED/);
-  await page.route("**/api/lectures/*", (route) => route.fulfill(failure));
+  await page.route("**/api/lectures/*", (route) => route.fulfill(FAILURE));
   await page.reload();
   await page.getByRole("alert").getByText("on our side").waitFor();
   await page.unroute("**/api/lectures/*");
@@ -335,38 +333,18 @@ async function chooses({ page, look }) {
   done("choices");
 }
 
-/** What a page shows while it waits, when the service fails, when there is no way to it, and when all is well again. */
+/** What a page shows while it waits, where there is nothing, and when a session has ended. */
 async function states() {
   const person = await newPerson();
   const { page } = person;
   await person.logIn(given.email);
-  let answer = "wait";
   await page.route("**/api/lectures", async (route) => {
-    if (answer === "wait") await page.waitForTimeout(1500);
-    if (answer === "fail") return route.fulfill(failure);
-    if (answer === "cut") return route.abort("internetdisconnected");
+    await page.waitForTimeout(1500);
     await route.fallback();
   });
   await page.getByRole("link", { name: "Lectures" }).click();
   await page.getByText("Loading…").waitFor();
   await person.look("lectures-loading", { looksOnly: true });
-  await page.getByRole("link", { name: given.title }).waitFor();
-
-  person.expect(/status of 500|ERR_INTERNET_DISCONNECTED/);
-  answer = "fail";
-  await page.reload();
-  await page.getByRole("alert").getByText("on our side").waitFor();
-  await person.look("lectures-error");
-  answer = "cut";
-  await page.getByRole("button", { name: "Try again" }).click();
-  await page.getByRole("alert").getByText("can't be reached").waitFor();
-  await page.context().setOffline(true);
-  await page.getByText("You are offline").waitFor();
-  await person.look("lectures-offline");
-  await page.context().setOffline(false);
-  await page.getByText("You are offline").waitFor({ state: "detached" });
-  answer = "all";
-  await page.getByRole("button", { name: "Try again" }).click();
   await page.getByRole("link", { name: given.title }).waitFor();
 
   person.expect(/status of 404/);
@@ -410,6 +388,20 @@ async function administrator() {
   await page.getByRole("alert").waitFor();
   done("admin");
   await person.leave();
+}
+
+/** The states that every page may be in: states.mjs. */
+async function otherStates() {
+  const [root, nobody] = [await newPerson(), await newPerson()];
+  await root.logIn("root@example.org");
+  await statesOfLists(root, base, given);
+  done("lists");
+  await root.leave();
+  await statesOfForms(nobody, base);
+  done("forms");
+  await statesOfScripts(nobody, base);
+  done("scripts");
+  await nobody.leave();
 }
 
 /** Accounts: found, switched off and on, given a new password, made administrators, and deleted with an heir. */
@@ -460,30 +452,6 @@ async function governs({ page, look, expect }) {
   await page.goto(`${base}/lectures/${given.lecture}`);
   await page.getByRole("button", { name: "Share" }).waitFor();
 
-  // What the accounts show while they wait, when the service fails, and when there is no way to it.
-  let answer = "wait";
-  await page.route("**/api/admin/users*", async (route) => {
-    if (answer === "wait") await page.waitForTimeout(1000);
-    if (answer === "fail") return route.fulfill(failure);
-    if (answer === "cut") return route.abort("internetdisconnected");
-    await route.fallback();
-  });
-  await page.goto(`${base}/admin`);
-  const part = page.locator("section", { has: page.getByRole("heading", { name: "Accounts" }) });
-  await part.getByText("Loading…").waitFor();
-  await rows.first().waitFor();
-  expect(/status of 500|ERR_INTERNET_DISCONNECTED/);
-  answer = "fail";
-  await page.reload();
-  await part.getByRole("alert").getByText("on our side").waitFor();
-  answer = "cut";
-  await part.getByRole("button", { name: "Try again" }).click();
-  await part.getByRole("alert").getByText("can't be reached").waitFor();
-  await look("users-error");
-  answer = "all";
-  await part.getByRole("button", { name: "Try again" }).click();
-  await rows.first().waitFor();
-  await page.unroute("**/api/admin/users*");
   done("users");
 }
 
@@ -568,8 +536,8 @@ async function newPerson() {
 }
 
 /** What is to be seen has no violation of the rules that axe knows, by day and by night; a phone scrolls down only. */
-async function look(page, name, { looksOnly = false } = {}) {
-  for (const theme of ["light", "dark"]) {
+async function look(page, name, { looksOnly = false, themes = ["light", "dark"] } = {}) {
+  for (const theme of themes) {
     await page.emulateMedia({ colorScheme: theme });
     await page.evaluate(drawn);
     if (!looksOnly) await examine(page, `${name}, ${theme}`);
@@ -604,7 +572,7 @@ async function picture(page, name) {
   const before = page.viewportSize();
   for (const [size, [width, height]] of Object.entries(SIZES)) {
     await page.setViewportSize({ width, height });
-    await page.screenshot({ path: join(pictures, `${name}-${size}.png`), fullPage: size === "phone" });
+    await page.screenshot({ path: join(pictures, `${name.replaceAll("/", "")}-${size}.png`), fullPage: size === "phone" });
   }
   await page.setViewportSize(before);
 }

@@ -1,30 +1,32 @@
 // Which path leads to which page. Each page is a script of its own, fetched when it is opened.
 import { QueryCache, QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { lazy, Suspense } from "react";
-import { Route, Switch } from "wouter";
+import { Suspense } from "react";
+import { Route, Switch, useLocation } from "wouter";
 import { ApiError } from "./api/error.js";
 import { HomePage } from "./pages/home/home.js";
 import { MissingPage } from "./pages/missing/missing.js";
 import { sessionEnded } from "./session/session.js";
 import { Broken } from "./ui/broken.js";
-import { Loading } from "./ui/loading.js";
+import { lazyPage } from "./ui/lazy-page.js";
+import { PageLoading } from "./ui/page.js";
 import { Toasts } from "./ui/toast.js";
 
-const LivePage = lazy(() => import("./pages/home/live.js"));
-const JoinPage = lazy(() => import("./pages/join/join.js"));
-const RoomPage = lazy(() => import("./pages/room/room.js"));
-const LoginPage = lazy(() => import("./pages/login/login.js"));
-const RegisterPage = lazy(() => import("./pages/register/register.js"));
-const SetupPage = lazy(() => import("./pages/register/setup.js"));
-const LecturesPage = lazy(() => import("./pages/lectures/lectures.js"));
-const LecturePage = lazy(() => import("./pages/lecture/lecture.js"));
-const AdminPage = lazy(() => import("./pages/admin/admin.js"));
+const LivePage = lazyPage(() => import("./pages/home/live.js"));
+const JoinPage = lazyPage(() => import("./pages/join/join.js"));
+const RoomPage = lazyPage(() => import("./pages/room/room.js"));
+const LoginPage = lazyPage(() => import("./pages/login/login.js"));
+const RegisterPage = lazyPage(() => import("./pages/register/register.js"));
+const SetupPage = lazyPage(() => import("./pages/register/setup.js"));
+const LecturesPage = lazyPage(() => import("./pages/lectures/lectures.js"));
+const LecturePage = lazyPage(() => import("./pages/lecture/lecture.js"));
+const AdminPage = lazyPage(() => import("./pages/admin/admin.js"));
 
 export function App() {
+  const [path] = useLocation();
   return (
     <QueryClientProvider client={queries}>
-      <Broken>
-        <Suspense fallback={<Loading />}>
+      <Broken key={path}>
+        <Suspense fallback={<PageLoading />}>
           <Switch>
             <Route path="/" component={HomePage} />
             <Route path="/live" component={LivePage} />

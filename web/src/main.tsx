@@ -3,6 +3,7 @@ import { createRoot } from "react-dom/client";
 import { App } from "./app.js";
 import "./style/tokens.css";
 import "./style/base.css";
+import "./style/start.css";
 import { followLanguage } from "./text/index.js";
 import { followTheme } from "./theme.js";
 

@@ -4,9 +4,8 @@ import { Redirect, useLocation, useSearch } from "wouter";
 import { loginPath } from "../pages/login/next.js";
 import { shell } from "../text/shell.js";
 import { useText } from "../text/index.js";
-import { Loading } from "../ui/loading.js";
 import { ErrorNotice } from "../ui/notice.js";
-import { Page } from "../ui/page.js";
+import { Page, PageLoading } from "../ui/page.js";
 import { useSession } from "./session.js";
 
 export function SignedIn({ children }: { children: ReactNode }) {
@@ -16,7 +15,7 @@ export function SignedIn({ children }: { children: ReactNode }) {
   const search = useSearch();
   if (account) return children;
   if (account === null) return <Redirect to={loginPath(search ? `${path}?${search}` : path)} replace />;
-  if (!error) return <Loading />;
+  if (!error) return <PageLoading />;
   return (
     <Page title={text.account}>
       <ErrorNotice error={error} retry={retry} />

@@ -65,5 +65,17 @@ export const shell = {
     "zh-Hans": "请重新加载。如果再次出错，请把之前的操作告诉服务管理员。",
     "zh-Hant": "請重新載入。如果再次出錯，請將之前的操作告訴服務管理員。",
   },
+  notFetchedTitle: {
+    en: "This page did not load",
+    ru: "Страница не загрузилась",
+    "zh-Hans": "页面未能加载",
+    "zh-Hant": "頁面未能載入",
+  },
+  notFetchedText: {
+    en: "Either the connection is gone, or there is a newer version of these pages. Load it again once you are online.",
+    ru: "Либо пропала связь, либо вышла новая версия этих страниц. Загрузите её снова, когда будете в сети.",
+    "zh-Hans": "可能是连接已断开，或者页面有了新版本。请在联网后重新加载。",
+    "zh-Hant": "可能是連線已中斷，或者頁面有了新版本。請在連線後重新載入。",
+  },
   reload: { en: "Load again", ru: "Загрузить снова", "zh-Hans": "重新加载", "zh-Hant": "重新載入" },
 };

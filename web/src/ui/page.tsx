@@ -6,6 +6,7 @@ import { useText } from "../text/index.js";
 import { shell } from "../text/shell.js";
 import { AccountMenu } from "./account-menu.js";
 import { ButtonLink } from "./button.js";
+import { Loading } from "./loading.js";
 import { Notice } from "./notice.js";
 import { useOnline } from "./online.js";
 import styles from "./page.module.css";
@@ -17,16 +18,50 @@ interface Props {
   action?: ReactNode;
   /** What stands above the title: the way back. */
   above?: ReactNode;
-  /** `reading` keeps lines short; `form` is a column in the middle. */
-  width?: "wide" | "reading" | "form";
+  width?: Width | undefined;
   children: ReactNode;
 }
 
-export function Page({ title, action, above, width = "wide", children }: Props) {
+/** `reading` keeps lines short; `form` is a column in the middle. */
+type Width = "wide" | "reading" | "form";
+
+export function Page({ title, action, above, width, children }: Props) {
   const text = useText(shell);
-  const { account } = useSession();
   const isOnline = useOnline();
   const heading = useTitle(title);
+  return (
+    <Frame width={width} tools={<Tools />}>
+      {!isOnline && <Notice tone="warning">{text.offline}</Notice>}
+      {above}
+      <div className={styles["title"]}>
+        <h1 ref={heading} tabIndex={-1}>
+          {title}
+        </h1>
+        {action}
+      </div>
+      {children}
+    </Frame>
+  );
+}
+
+/** A page that is on its way. Its frame is there already, but no menus: those would shut once the page is there. */
+export function PageLoading() {
+  return (
+    <Frame>
+      <Loading />
+    </Frame>
+  );
+}
+
+interface FrameProps {
+  width?: Width | undefined;
+  tools?: ReactNode;
+  children: ReactNode;
+}
+
+function Frame({ width = "wide", tools, children }: FrameProps) {
+  const text = useText(shell);
+  const { account } = useSession();
   return (
     <>
       <a href="#content" className={styles["skip"]}>
@@ -38,24 +73,23 @@ export function Page({ title, action, above, width = "wide", children }: Props) 
           Lectern
         </Link>
         {account && <Navigation account={account} />}
-        <div className={styles["tools"]}>
-          <PreferencesMenu />
-          {account && <AccountMenu account={account} />}
-          {account === null && <LogInLink />}
-        </div>
+        {tools}
       </header>
       <main id="content" className={`${styles["main"]} ${styles[width]}`}>
-        {!isOnline && <Notice tone="warning">{text.offline}</Notice>}
-        {above}
-        <div className={styles["title"]}>
-          <h1 ref={heading} tabIndex={-1}>
-            {title}
-          </h1>
-          {action}
-        </div>
         {children}
       </main>
     </>
+  );
+}
+
+function Tools() {
+  const { account } = useSession();
+  return (
+    <div className={styles["tools"]}>
+      <PreferencesMenu />
+      {account && <AccountMenu account={account} />}
+      {account === null && <LogInLink />}
+    </div>
   );
 }
 

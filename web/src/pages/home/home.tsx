@@ -1,14 +1,14 @@
 // The first page: one's rooms, or, for who is not logged in, the ways in.
-import { lazy, Suspense } from "react";
+import { Suspense } from "react";
 import { useSession } from "../../session/session.js";
 import { useText } from "../../text/index.js";
 import { shell } from "../../text/shell.js";
-import { Loading } from "../../ui/loading.js";
+import { lazyPage } from "../../ui/lazy-page.js";
 import { ErrorNotice } from "../../ui/notice.js";
-import { Page } from "../../ui/page.js";
+import { Page, PageLoading } from "../../ui/page.js";
 import { Welcome } from "./welcome.js";
 
-const MyRooms = lazy(() => import("./my-rooms.js"));
+const MyRooms = lazyPage(() => import("./my-rooms.js"));
 
 export function HomePage() {
   const text = useText(shell);
@@ -20,11 +20,11 @@ export function HomePage() {
       </Page>
     );
   }
-  if (account === undefined) return <Loading />;
+  if (account === undefined) return <PageLoading />;
   return account === null ? (
     <Welcome />
   ) : (
-    <Suspense fallback={<Loading />}>
+    <Suspense fallback={<PageLoading />}>
       <MyRooms account={account} />
     </Suspense>
   );
