@@ -1,6 +1,6 @@
 //! LiveKit's server: tokens that let people into its rooms, and what hosts may do there.
 
-use std::{panic::AssertUnwindSafe, time::Duration};
+use std::{collections::HashMap, panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, stream};
 use lectern_pipelines::{ParticipantIdentity, RoomName, UnixMillis};
@@ -262,6 +262,24 @@ impl Server {
             .update_participant(room.as_str(), identity, options)
             .await;
         gone_or_done("give somebody another role", updated)
+    }
+
+    /// Tells the worker which language somebody in a room speaks; empty for the room's. Who is not in it speaks none.
+    pub(crate) async fn set_language(
+        &self,
+        room: &RoomName,
+        identity: &str,
+        language: String,
+    ) -> Result<(), ApiError> {
+        let options = UpdateParticipantOptions {
+            attributes: HashMap::from([("lectern.language".to_owned(), language)]),
+            ..Default::default()
+        };
+        let updated = self
+            .rooms
+            .update_participant(room.as_str(), identity, options)
+            .await;
+        gone_or_done("say which language somebody speaks", updated)
     }
 
     async fn mute(&self, room: &RoomName, identity: &str, track: &str) -> Result<(), ApiError> {

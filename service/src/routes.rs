@@ -153,6 +153,7 @@ fn api() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(rooms::chat::stream))
         .routes(routes!(rooms::captions::list))
         .routes(routes!(rooms::captions::stream))
+        .routes(routes!(rooms::spoken::speak))
         .routes(routes!(rooms::files::list, rooms::files::share))
         .routes(routes!(rooms::files::fetch, rooms::files::delete))
         .routes(routes!(rooms::calendar::show))

@@ -11,6 +11,7 @@ pub(crate) mod lobby;
 pub(crate) mod moderate;
 pub(crate) mod schedule;
 mod settings;
+pub(crate) mod spoken;
 
 use std::sync::Arc;
 

@@ -157,6 +157,11 @@ const TABLE: &[(&str, &str, [u16; 6])] = &[
         "",
         [401, 403, 200, 403, 200, 403],
     ),
+    (
+        "PUT /api/rooms/{roomId}/spoken-language",
+        r#"{"language":"uk"}"#,
+        [401, 403, 204, 403, 204, 403],
+    ),
     ("GET /api/rooms/{roomId}/chat", "", [401, 403, 200, 403, 200, 403]),
     (
         "POST /api/rooms/{roomId}/chat",

@@ -29,6 +29,7 @@ mod retention;
 mod rooms;
 mod security;
 mod shares;
+mod spoken;
 mod stream;
 mod users;
 mod webhook;

@@ -1,5 +1,5 @@
-// Another microphone while one is in the room.
-import { accessible, at, goIn, hostRoom, more, newContext, newTab, picturesOf, until, watchConnections } from "../kit.mjs";
+// Another microphone while one is in the room; and the language that one speaks, chosen before and in it.
+import { accessible, at, base, inRoom, goIn, hostRoom, more, newContext, newTab, picturesOf, until, watchConnections } from "../kit.mjs";
 
 export default async function devices({ browser }) {
   const { room } = await hostRoom(browser);
@@ -22,6 +22,28 @@ export default async function devices({ browser }) {
   await until(`${other} is heard`, async () => (await sent(jane, "audio")) === other);
   if ((await choice.locator("option:checked").textContent()) !== other) throw new Error("the dialog shows another");
   await jane.keyboard.press("Escape");
+
+  at("a language of one's own");
+  await jane.getByRole("button", { name: "Leave", exact: true }).click();
+  await jane.goto(`${base}/join/${room.code}`);
+  const before = jane.getByLabel("Language you speak");
+  await before.selectOption("");
+  await before.selectOption({ label: "Ukrainian" });
+  await jane.getByRole("button", { name: "Join", exact: true }).click();
+  await inRoom(jane);
+  await more(jane, "Microphone and camera");
+  const spoken = jane.getByRole("dialog").getByLabel("Language you speak");
+  // What LiveKit tells of the attribute is what the dialog shows.
+  await until("Ukrainian is what LiveKit knows", async () => (await spoken.inputValue()) === "uk");
+  await spoken.selectOption({ label: "German" });
+  await until("German is what LiveKit knows", async () => (await spoken.inputValue()) === "de");
+  await accessible(jane, "the choice of a language");
+  await jane.reload();
+  await inRoom(jane);
+  await more(jane, "Microphone and camera");
+  await until("German is spoken after a reload", async () => (await spoken.inputValue()) === "de");
+  await spoken.selectOption("");
+  await until("the room's language is spoken again", async () => (await spoken.inputValue()) === "");
 }
 
 /** In the page: from which device comes what is sent. */

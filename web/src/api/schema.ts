@@ -945,6 +945,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/rooms/{roomId}/spoken-language": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Says which language the caller speaks in a room that they are in: they are listened to in it from their next pause
+         *     on. It holds until they leave.
+         */
+        put: operations["put_api_rooms_roomId_spoken_language"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/rooms/{roomId}/start": {
         parameters: {
             query?: never;
@@ -2281,6 +2301,10 @@ export interface components {
             sharedBy: string;
             /** @description Where to fetch it. */
             url: string;
+        };
+        Spoken: {
+            /** @description BCP 47; null for the room's. */
+            language?: string | null;
         };
         /** @description A reply of the older stage server's form. */
         Succeeded_ServerToken: {
@@ -4500,6 +4524,37 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Moderated"];
                 };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    put_api_rooms_roomId_spoken_language: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                roomId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Spoken"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             "4XX": {
                 headers: {

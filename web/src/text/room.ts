@@ -434,6 +434,12 @@ export const room = {
     "zh-Hans": "未找到设备。请连接后重试。",
     "zh-Hant": "找不到裝置。請連接後重試。",
   },
+  trouble_language: {
+    en: "You are listened to in the room's language: yours could not be told. Choose it again under “Microphone and camera”.",
+    ru: "Вас распознают на языке комнаты: ваш язык передать не удалось. Выберите его снова в «Микрофон и камера».",
+    "zh-Hans": "未能设置您的语言，目前按房间的语言识别。请在“麦克风和摄像头”中重新选择。",
+    "zh-Hant": "未能設定您的語言，目前以房間的語言辨識。請在「麥克風和攝影機」中重新選擇。",
+  },
   trouble_busy: {
     en: "The device does not open. Close other programs that use it and try again.",
     ru: "Устройство не открывается. Закройте другие программы, которые его используют, и повторите.",

@@ -11,3 +11,19 @@ export function spokenLanguages(shown: Language, chosen: string): { tag: string;
   const named = all.map((tag) => ({ tag, name: names.of(tag) ?? tag }));
   return named.sort((one, other) => one.name.localeCompare(other.name, shown));
 }
+
+/** What is said where somebody chooses theirs. */
+export const spoken = {
+  spokenLanguage: {
+    en: "Language you speak",
+    ru: "На каком языке вы говорите",
+    "zh-Hans": "您说的语言",
+    "zh-Hant": "您說的語言",
+  },
+  roomLanguage: {
+    en: "The room's language",
+    ru: "Язык комнаты",
+    "zh-Hans": "房间的语言",
+    "zh-Hant": "房間的語言",
+  },
+};

@@ -9,6 +9,8 @@ export interface Entry {
   readonly blur: boolean;
   /** Whether what they say is captioned. */
   readonly captions: boolean;
+  /** The language that they speak, BCP 47; empty for the room's. */
+  readonly language: string;
 }
 
 export interface Choice {
@@ -23,6 +25,7 @@ export const NO_ENTRY: Entry = {
   camera: { isOn: true, deviceId: "" },
   blur: false,
   captions: true,
+  language: "",
 };
 
 const LAST = "lectern.entry";
@@ -41,6 +44,12 @@ export function keepEntry(code: string, entry: Entry): void {
   write(sessionStorage, keyOf(code), entry);
   // The opt-out is for one meeting: that it lasts would surprise in the next.
   write(localStorage, LAST, { ...entry, captions: true });
+}
+
+/** What somebody speaks from now on holds after a reload, too. */
+export function keepLanguage(code: string, language: string): void {
+  const entry = entryInto(code);
+  if (entry !== null) keepEntry(code, { ...entry, language });
 }
 
 /** Who left comes back through the green room. */
@@ -88,13 +97,16 @@ function write(storage: Storage, key: string, value: unknown): void {
 export function entryOf(kept: unknown): Entry | null {
   if (typeof kept !== "object" || kept === null || !("name" in kept) || typeof kept.name !== "string")
     return null;
-  const { name, microphone, camera, blur, captions } = kept as Record<string, unknown> & { name: string };
+  const { name, microphone, camera, blur, captions, language } = kept as Record<string, unknown> & {
+    name: string;
+  };
   return {
     name,
     microphone: choiceOf(microphone),
     camera: choiceOf(camera),
     blur: blur === true,
     captions: captions !== false,
+    language: typeof language === "string" ? language : "",
   };
 }
 

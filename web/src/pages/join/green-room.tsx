@@ -10,6 +10,7 @@ import { Button } from "../../ui/button.js";
 import { Check, Field } from "../../ui/field.js";
 import { Notice } from "../../ui/notice.js";
 import { Page } from "../../ui/page.js";
+import { SpokenSelect } from "../../ui/spoken-select.js";
 import { isHeld } from "./ask.js";
 import { DeviceChoice } from "./device-choice.js";
 import { useDevice } from "./devices.js";
@@ -95,6 +96,9 @@ export function GreenRoom({ room, problem, isAsking, onAsk }: Props) {
             isCaptioned={entry.captions}
             onChange={(captions) => change({ captions })}
           />
+          {room.captions && entry.captions && (
+            <SpokenSelect value={entry.language} onChange={(language) => change({ language })} />
+          )}
           {wait > 0 && <Notice tone="warning">{fill(text.waitSeconds, { seconds: String(wait) })}</Notice>}
           {wait === 0 && problem?.field === null && problem.retryAfter === null && (
             <Notice tone="error">{errorText(problem.error)}</Notice>

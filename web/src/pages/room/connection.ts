@@ -4,6 +4,7 @@ import { useEffect, useState } from "react";
 
 import type { Schemas } from "../../api/client.js";
 import type { Entry } from "../join/entry.js";
+import { speak } from "./deeds.js";
 import { type Out, outBy, outByError } from "./out.js";
 
 export type Connection =
@@ -11,13 +12,13 @@ export type Connection =
   | { readonly at: "in"; readonly room: Room; readonly isReconnecting: boolean }
   | { readonly at: "out"; readonly out: Out };
 
-/** A device that did not open, for whatever reason. */
-export type MediaTrouble = "denied" | "missing" | "busy";
+/** A device that did not open, for whatever reason; or a language that could not be told. */
+export type Trouble = "denied" | "missing" | "busy" | "language";
 
 export function useConnection(
-  { token, wsUrl }: Schemas["Admission"],
+  { token, wsUrl, roomId }: Schemas["Admission"],
   entry: Entry,
-  onTrouble: (trouble: MediaTrouble) => void,
+  onTrouble: (trouble: Trouble) => void,
 ): Connection {
   const [connection, setConnection] = useState<Connection>({ at: "joining" });
   useEffect(() => {
@@ -26,6 +27,11 @@ export function useConnection(
       return;
     }
     const room = newRoom(entry);
+    const begin = async () => {
+      // Before they say a word.
+      if (entry.language !== "") await speak(roomId, entry.language).catch(() => onTrouble("language"));
+      await publish(room, entry);
+    };
     // Its last events come when the page may be elsewhere already.
     let isCurrent = true;
     const show = (connection: Connection) => isCurrent && setConnection(connection);
@@ -38,7 +44,7 @@ export function useConnection(
     room.connect(wsUrl, token).then(
       () => {
         show({ at: "in", room, isReconnecting: false });
-        void publish(room, entry);
+        void begin();
       },
       (error: unknown) => show({ at: "out", out: outByError(error) }),
     );
@@ -47,7 +53,7 @@ export function useConnection(
       void room.disconnect();
     };
     // A meeting is joined once: later choices are made in the room.
-  }, [token, wsUrl]);
+  }, [token, wsUrl, roomId]);
   return connection;
 }
 
@@ -79,7 +85,7 @@ async function publish(room: Room, { microphone, camera, blur }: Entry): Promise
   await publication?.track?.mediaStreamTrack.applyConstraints(constraints).catch(() => undefined);
 }
 
-function troubleOf(error: Error): MediaTrouble {
+function troubleOf(error: Error): Trouble {
   switch (MediaDeviceFailure.getFailure(error)) {
     case MediaDeviceFailure.PermissionDenied:
       return "denied";

@@ -38,6 +38,8 @@ interface Props {
   isHost: boolean;
   roomId: string;
   onLeave: () => void;
+  isCaptioned: boolean;
+  onLanguage: (tag: string) => void;
   guard: Guard;
 }
 
@@ -52,6 +54,8 @@ export function Controls({
   isHost,
   roomId,
   onLeave,
+  isCaptioned,
+  onLanguage,
   guard,
 }: Props) {
   const text = useText(texts);
@@ -155,7 +159,9 @@ export function Controls({
         <span>{text.leave}</span>
       </button>
       {dialog === "captions" && <CaptionSettings onClose={() => setDialog(null)} />}
-      {dialog === "devices" && <DeviceDialog onClose={() => setDialog(null)} />}
+      {dialog === "devices" && (
+        <DeviceDialog isCaptioned={isCaptioned} onLanguage={onLanguage} onClose={() => setDialog(null)} />
+      )}
       {dialog === "leave" && (
         <Dialog title={text.leaveTitle} onClose={() => setDialog(null)}>
           <p>{text.leaveText}</p>

@@ -80,6 +80,12 @@ export async function lowerHand(roomId: string, target?: string): Promise<void> 
   await answered(api.DELETE("/api/rooms/{roomId}/hand-raise", { params: { path: { roomId }, query } }));
 }
 
+/** Says which language one speaks; an empty one is the room's. */
+export async function speak(roomId: string, language: string): Promise<void> {
+  const body = { language: language === "" ? null : language };
+  await answered(api.PUT("/api/rooms/{roomId}/spoken-language", { ...at(roomId), body }));
+}
+
 export async function deleteFile(roomId: string, fileId: string): Promise<void> {
   await answered(api.DELETE("/api/rooms/{roomId}/files/{fileId}", { params: { path: { roomId, fileId } } }));
 }

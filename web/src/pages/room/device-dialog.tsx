@@ -1,13 +1,22 @@
-// Which microphone, camera and loudspeaker, while one is in the room.
-import { useMediaDeviceSelect } from "@livekit/components-react";
+// Which microphone, camera and loudspeaker, and which language one speaks, while one is in the room.
+import { useLocalParticipant, useMediaDeviceSelect } from "@livekit/components-react";
+import { ParticipantEvent } from "livekit-client";
+import { useCallback, useSyncExternalStore } from "react";
 
 import { room as texts } from "../../text/room.js";
 import { useText } from "../../text/index.js";
 import { Dialog } from "../../ui/dialog.js";
 import { Select } from "../../ui/field.js";
 import form from "../../ui/form.module.css";
+import { SpokenSelect } from "../../ui/spoken-select.js";
 
-export function DeviceDialog({ onClose }: { onClose: () => void }) {
+interface Props {
+  isCaptioned: boolean;
+  onLanguage: (tag: string) => void;
+  onClose: () => void;
+}
+
+export function DeviceDialog({ isCaptioned, onLanguage, onClose }: Props) {
   const text = useText(texts);
   return (
     <Dialog title={text.devices} onClose={onClose}>
@@ -15,9 +24,30 @@ export function DeviceDialog({ onClose }: { onClose: () => void }) {
         <DeviceSelect kind="audioinput" label={text.microphone} />
         <DeviceSelect kind="videoinput" label={text.camera} />
         <DeviceSelect kind="audiooutput" label={text.loudspeaker} />
+        {isCaptioned && <Spoken onChange={onLanguage} />}
       </div>
     </Dialog>
   );
+}
+
+/** What LiveKit has of us is what we are listened to in. */
+function Spoken({ onChange }: { onChange: (tag: string) => void }) {
+  const language = useOwnAttribute("lectern.language");
+  const captions = useOwnAttribute("lectern.captions");
+  return captions === "off" ? null : <SpokenSelect value={language} onChange={onChange} />;
+}
+
+/** Empty where LiveKit has none. */
+function useOwnAttribute(name: string): string {
+  const { localParticipant } = useLocalParticipant();
+  const subscribe = useCallback(
+    (onChange: () => void) => {
+      localParticipant.on(ParticipantEvent.AttributesChanged, onChange);
+      return () => void localParticipant.off(ParticipantEvent.AttributesChanged, onChange);
+    },
+    [localParticipant],
+  );
+  return useSyncExternalStore(subscribe, () => localParticipant.attributes[name] ?? "");
 }
 
 function DeviceSelect({ kind, label }: { kind: MediaDeviceKind; label: string }) {

@@ -39,6 +39,7 @@ interface Props {
   /** What LiveKit calls us. */
   identity: string;
   onLeave: () => void;
+  onLanguage: (tag: string) => Promise<void>;
   onLecture: (id: string) => void;
   onHostPassed: () => void;
 }
@@ -52,7 +53,16 @@ export function Meeting(props: Props) {
   );
 }
 
-function InRoom({ livekit, isReconnecting, room, identity, onLeave, onLecture, onHostPassed }: Props) {
+function InRoom({
+  livekit,
+  isReconnecting,
+  room,
+  identity,
+  onLeave,
+  onLanguage,
+  onLecture,
+  onHostPassed,
+}: Props) {
   const text = useText(texts);
   const told = useTold(onHostPassed);
   const feed = useFeed(room, told);
@@ -145,6 +155,8 @@ function InRoom({ livekit, isReconnecting, room, identity, onLeave, onLecture, o
         isHost={isHeld(room)}
         roomId={room.id}
         onLeave={onLeave}
+        isCaptioned={room.captions}
+        onLanguage={(tag) => guard(onLanguage(tag))}
         guard={guard}
       />
       <p className="unseen" role="status">

@@ -14,9 +14,10 @@ import { Notice } from "../../ui/notice.js";
 import { Page } from "../../ui/page.js";
 import { toast } from "../../ui/toast.js";
 import { askIn, roomOf } from "../join/ask.js";
-import { type Entry, entryInto, forgetEntry } from "../join/entry.js";
+import { type Entry, entryInto, forgetEntry, keepLanguage } from "../join/entry.js";
 import { AfterRoom } from "./after.js";
 import { useConnection } from "./connection.js";
+import { speak } from "./deeds.js";
 import { Meeting } from "./meeting.js";
 
 export default function RoomPage() {
@@ -105,6 +106,10 @@ function Stay({ code, entry, room: first, admission }: Admitted & { code: string
           onLeave={() => {
             forgetEntry(code);
             void connection.room.disconnect();
+          }}
+          onLanguage={(tag) => {
+            keepLanguage(code, tag);
+            return speak(room.id, tag);
           }}
           onLecture={setLectureId}
           onHostPassed={() => void refetch()}
