@@ -19,6 +19,15 @@ export default async function signs({ browser }) {
   await more(host, "Grid view");
   await until("all are alike again", () => isAlike(host, ["Ada (you)", "Ben", "Jane"]));
 
+  at("words hide nobody who stands in rows");
+  const words = host.getByRole("region", { name: "Captions" });
+  await words.locator("p").first().waitFor();
+  await until("words stand below all pictures", async () => {
+    const boxes = await Promise.all((await host.getByRole("figure").all()).map((figure) => figure.boundingBox()));
+    const line = await words.boundingBox();
+    return line && boxes.every((box) => box && box.y + box.height <= line.y);
+  });
+
   at("a reaction flies");
   await jane.getByRole("button", { name: "Reactions" }).click();
   await jane.getByRole("button", { name: "React with 🎉" }).first().click();

@@ -11,11 +11,15 @@ import * as settings from "./settings.js";
 /** So many speakers' words fit over a picture; who spoke before them is in the panel. */
 const ENTRIES = 3;
 
-export function CaptionOverlay({ shown }: { shown: Shown }) {
+interface Props {
+  shown: Shown;
+  position: settings.Position;
+}
+
+export function CaptionOverlay({ shown, position }: Props) {
   const text = useText(texts);
   const [size] = usePreference(settings.size);
   const [contrast] = usePreference(settings.contrast);
-  const [position] = usePreference(settings.position);
   const [spoken] = usePreference(settings.spoken);
   const said = overlay(shown.captions, shown.now);
   const entries = said.slice(-ENTRIES);

@@ -5,6 +5,7 @@ export const switches = ["on", "off"] as const;
 export const sizes = ["small", "medium", "large", "huge"] as const;
 export const contrasts = ["soft", "strong", "page"] as const;
 export const positions = ["bottom", "top", "below"] as const;
+export type Position = (typeof positions)[number];
 
 /** Whether words stand over the picture. */
 export const shown = new Preference<(typeof switches)[number]>("lectern.captions", switches, "on");
@@ -16,10 +17,6 @@ export const contrast = new Preference<(typeof contrasts)[number]>(
   "soft",
 );
 /** Over the picture's lower or upper edge, or below it, where they hide nothing. */
-export const position = new Preference<(typeof positions)[number]>(
-  "lectern.captions.position",
-  positions,
-  "bottom",
-);
+export const position = new Preference<Position>("lectern.captions.position", positions, "bottom");
 /** Whether screen readers say what became final. Off by default: most who use one hear who speaks. */
 export const spoken = new Preference<(typeof switches)[number]>("lectern.captions.spoken", switches, "off");

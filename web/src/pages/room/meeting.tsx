@@ -3,9 +3,10 @@ import {
   RoomAudioRenderer,
   RoomContext,
   useLocalParticipant,
+  useParticipants,
   useStartAudio,
 } from "@livekit/components-react";
-import type { Room } from "livekit-client";
+import { ParticipantKind, type Room, RoomEvent } from "livekit-client";
 import { useEffect, useState } from "react";
 
 import type { Schemas } from "../../api/client.js";
@@ -70,12 +71,12 @@ function InRoom({
   const captions = useCaptions(livekit, room.id);
   const reactions = useFlyingReactions(livekit);
   const [captionsShown, showCaptions] = usePreference(captionSettings.shown);
-  const [captionsPlace] = usePreference(captionSettings.position);
   const [tab, setTab] = useState<Tab | null>(null);
   const [view, setView] = useState<View>("grid");
   const [isHelping, setHelping] = useState(false);
   const { localParticipant, isMicrophoneEnabled, isCameraEnabled, isScreenShareEnabled } =
     useLocalParticipant();
+  const captionsPlace = useCaptionsPlace(view);
   const guard = useGuard();
   const isHandUp = feed.life.hands.some((hand) => hand.identity === identity);
 
@@ -103,7 +104,7 @@ function InRoom({
   };
   useKeys(deeds);
 
-  const overlay = captionsShown === "on" && <CaptionOverlay shown={captions} />;
+  const overlay = captionsShown === "on" && <CaptionOverlay shown={captions} position={captionsPlace} />;
   const unread = useUnread(feed.life, tab === "chat");
   return (
     <div className={styles.meeting} data-panel={tab !== null}>
@@ -166,6 +167,17 @@ function InRoom({
     </div>
   );
 }
+
+/** Below the pictures where so many stand in rows that words over the last row would hide who is in it. */
+function useCaptionsPlace(view: View): captionSettings.Position {
+  const [chosen] = usePreference(captionSettings.position);
+  const all = useParticipants({ updateOnlyOn: COMINGS_AND_GOINGS });
+  const people = all.filter(({ kind }) => kind !== ParticipantKind.AGENT).length;
+  return chosen === "bottom" && view === "grid" && people >= ROWS_FROM ? "below" : chosen;
+}
+
+const COMINGS_AND_GOINGS = [RoomEvent.ParticipantConnected, RoomEvent.ParticipantDisconnected];
+const ROWS_FROM = 3;
 
 /** Does something by the service, and says so if it could not. */
 export type Guard = (deed: Promise<unknown>) => void;
