@@ -390,17 +390,17 @@ async function administrator() {
   await person.leave();
 }
 
-/** The states that every page may be in: states.mjs. */
+/** The states that every page may be in (states.mjs), side by side for who is logged in and who is not. */
 async function otherStates() {
   const [root, nobody] = [await newPerson(), await newPerson()];
   await root.logIn("root@example.org");
-  await statesOfLists(root, base, given);
-  done("lists");
+  await Promise.all([
+    statesOfLists(root, base, given).then(() => done("lists")),
+    statesOfForms(nobody, base)
+      .then(() => statesOfScripts(nobody, base))
+      .then(() => done("forms and scripts")),
+  ]);
   await root.leave();
-  await statesOfForms(nobody, base);
-  done("forms");
-  await statesOfScripts(nobody, base);
-  done("scripts");
   await nobody.leave();
 }
 
