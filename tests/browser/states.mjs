@@ -86,18 +86,19 @@ export async function statesOfLists(person, base, { lecture, title }) {
   const { page } = person;
   const main = page.getByRole("main");
   for (const { path, holds, empties = holds, parts = 1, says, next, well } of shows(lecture, title)) {
+    const name = path.replace(lecture, "one");
     const service = await standIn(page, holds, empties);
     service.answer = "fail";
     await page.goto(`${base}${path}`);
     await alerts(main, "on our side", parts);
-    await person.look(`error ${path}`, LIGHT);
+    await person.look(`error ${name}`, LIGHT);
 
     service.answer = "cut";
     await page.context().setOffline(true);
     await page.getByText("You are offline").waitFor();
     await tryAgain(page);
     await alerts(main, "can't be reached", parts);
-    await person.look(`offline ${path}`, LIGHT);
+    await person.look(`offline ${name}`, LIGHT);
 
     await page.context().setOffline(false);
     service.answer = "all";
@@ -109,7 +110,7 @@ export async function statesOfLists(person, base, { lecture, title }) {
     await page.reload();
     await main.getByText(says).waitFor();
     await next(main).first().waitFor();
-    await person.look(`empty ${path}`, LIGHT);
+    await person.look(`empty ${name}`, LIGHT);
     await service.leave();
   }
 }
