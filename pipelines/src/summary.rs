@@ -3,6 +3,7 @@
 mod address;
 mod extractive;
 mod language;
+mod line;
 mod model;
 mod notes;
 mod orders;
@@ -15,6 +16,7 @@ mod sentence;
 mod support;
 mod terms;
 mod topic;
+mod withheld;
 
 pub use extractive::extractive;
 pub(crate) use language::main_language;

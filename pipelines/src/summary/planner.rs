@@ -4,23 +4,24 @@
 //! items, and from the chapters' lines, condensed until they fit as well, title and abstract.
 
 use std::{
-    collections::{BTreeMap, HashSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     ops::Range,
 };
 
 use super::{
-    address::speaks_to_a_model,
     language::main_language,
+    line::{Line, transcript_lines},
     model::Summary,
     notes::{Note, Notes},
     prompt::{
         COMBINE, CONDENSE, Message, PART, Prompt, PromptId, REPAIR, ReplyForm, Role, SYSTEM, WISH, filled,
-        tokens, transcript_line, wish_line,
+        tokens, wish_line,
     },
     reply::{LinesReply, PartReply},
     support::Evidence,
+    withheld::Withheld,
 };
-use crate::{Lecture, MediaTime, Segment};
+use crate::{Lecture, MediaTime};
 
 /// How a model is to be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,8 +82,7 @@ pub struct SummaryPlanner {
     segments: usize,
     end: MediaTime,
     lines: Vec<Line>,
-    /// Segments that the model is not shown: they speak to it, and not to people.
-    withheld: HashSet<usize>,
+    withheld: Withheld,
     evidence: Evidence,
     /// Room for data lines in one prompt.
     room: usize,
@@ -97,16 +97,6 @@ pub struct SummaryPlanner {
     covered: Vec<bool>,
     notes: Notes,
     phase: Phase,
-}
-
-/// A line of the transcript as the model reads it; a long segment has several.
-#[derive(Debug)]
-struct Line {
-    segment: usize,
-    start: MediaTime,
-    end: MediaTime,
-    data: String,
-    tokens: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -170,7 +160,7 @@ impl SummaryPlanner {
         let room = usize::try_from(budget - reply_tokens)
             .unwrap_or(usize::MAX)
             .saturating_sub(around);
-        let withheld = withheld(&lecture.segments);
+        let withheld = Withheld::of(&lecture.segments);
         let lines = transcript_lines(lecture, &withheld, room / 4);
         let mut planner = Self {
             language,
@@ -370,9 +360,8 @@ impl SummaryPlanner {
 
     fn read_part(&mut self, lines: Range<usize>, text: &str) -> Result<(), String> {
         let (first, last) = (self.lines[lines.start].segment, self.lines[lines.end - 1].segment);
-        let is_shown = |number: usize| {
-            (first + 1..=last + 1).contains(&number) && !self.withheld.contains(&(number - 1))
-        };
+        let is_shown =
+            |number: usize| (first + 1..=last + 1).contains(&number) && !self.withheld.contains(number - 1);
         let reply = PartReply::read(text, &is_shown)?.borne_out(&self.evidence);
         self.notes.add_part(reply);
         self.covered[lines].fill(true);
@@ -525,7 +514,7 @@ impl SummaryPlanner {
     fn coverage_percent(&self) -> u8 {
         let mut whole = vec![true; self.segments];
         let mut empty = vec![true; self.segments];
-        for &at in &self.withheld {
+        for at in self.withheld.segments() {
             whole[at] = false;
             empty[at] = false;
         }
@@ -559,82 +548,6 @@ fn system_text(settings: &SummarySettings) -> String {
         Some(wish) => format!("{system}\n\n{}", filled(WISH, &[("wish", &wish_line(wish))])),
         None => system,
     }
-}
-
-/// Segments that speak to a model, alone or together with what the same person said before.
-///
-/// Of an utterance that begins like that the next segment goes as well: an order has a second half.
-fn withheld(segments: &[Segment]) -> HashSet<usize> {
-    let mut withheld = HashSet::new();
-    for (at, segment) in segments.iter().enumerate() {
-        let goes_on = |other: &Segment| other.track == segment.track && other.utterance == segment.utterance;
-        let before = at.checked_sub(1).filter(|&before| goes_on(&segments[before]));
-        let behind = segments.get(at + 1).filter(|next| goes_on(next));
-        if speaks_to_a_model(&segment.text) {
-            withheld.insert(at);
-            withheld.extend(behind.map(|_| at + 1));
-        } else if let Some(before) = before
-            && !withheld.contains(&before)
-            && speaks_to_a_model(&format!("{} {}", segments[before].text, segment.text))
-        {
-            withheld.extend([before, at]);
-        }
-    }
-    withheld.retain(|&at| !segments[at].text.trim().is_empty());
-    withheld
-}
-
-/// The words of every segment that is shown, as lines of at most `line_tokens_max`.
-fn transcript_lines(lecture: &Lecture, withheld: &HashSet<usize>, line_tokens_max: usize) -> Vec<Line> {
-    let mut lines = Vec::new();
-    let shown = lecture.segments.iter().enumerate();
-    for (at, segment) in shown.filter(|(at, _)| !withheld.contains(at)) {
-        let speaker = match speaks_to_a_model(&segment.speaker.name) {
-            true => "",
-            false => &segment.speaker.name,
-        };
-        for words in pieces(segment.text.trim(), line_tokens_max) {
-            let data = transcript_line(at + 1, segment.start, speaker, words);
-            let (start, end) = (segment.start, segment.end);
-            // The line break counts, too.
-            lines.push(Line {
-                segment: at,
-                start,
-                end,
-                tokens: tokens(&data) + 1,
-                data,
-            });
-        }
-    }
-    lines
-}
-
-/// `text` cut between words, or anywhere in a word without end, into pieces that make lines of at most that size.
-fn pieces(text: &str, tokens_max: usize) -> Vec<&str> {
-    // Two tokens are the most that a character costs, six the most as an escape; names and numbers come on top.
-    let chars_max = (tokens_max.saturating_sub(120) / 6).max(1);
-    let mut pieces = Vec::new();
-    let mut rest = text;
-    while !rest.is_empty() {
-        // A token is at most three bytes; most texts that are too long are known by that.
-        let fits = rest.len() <= tokens_max * 3
-            && tokens(rest) + rest.chars().filter(|&c| needs_escape(c)).count() * 6 + 120 <= tokens_max;
-        let cut = match rest.char_indices().nth(chars_max) {
-            Some((limit, _)) if !fits => rest[..limit]
-                .rfind(char::is_whitespace)
-                .filter(|&at| at > 0)
-                .unwrap_or(limit),
-            _ => rest.len(),
-        };
-        let (piece, behind) = rest.split_at(cut);
-        pieces.push(piece.trim());
-        rest = behind.trim_start();
-    }
-    pieces
-}
-
-fn needs_escape(character: char) -> bool {
-    character.is_control() || matches!(character, '"' | '\\' | '<' | '>')
 }
 
 /// Neighbours together up to about `wanted`, never more than `most` unless one alone is.

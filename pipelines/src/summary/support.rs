@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::{address::speaks_to_a_model, terms::is_unspaced};
+use super::{terms::is_unspaced, withheld::Withheld};
 use crate::Lecture;
 
 /// What was said, word by word.
@@ -27,8 +27,8 @@ struct Said {
 }
 
 impl Evidence {
-    /// Everything that was said, without the segments in `withheld`; for statements in `language`.
-    pub(super) fn of(lecture: &Lecture, withheld: &HashSet<usize>, language: Option<&str>) -> Self {
+    /// Everything that was said and isn't `withheld`; for statements in `language`.
+    pub(super) fn of(lecture: &Lecture, withheld: &Withheld, language: Option<&str>) -> Self {
         let mut evidence = Self {
             language: language.map(main_subtag),
             tells_names: !matches!(language.map(main_subtag).as_deref(), Some("de" | "lb")),
@@ -39,12 +39,10 @@ impl Evidence {
                 language: segment.language.as_deref().map(main_subtag),
                 ..Said::default()
             };
-            if !withheld.contains(&at) {
+            if !withheld.contains(at) {
                 said.hear(&segment.text);
                 evidence.whole.hear(&segment.text);
-                if !speaks_to_a_model(&segment.speaker.name) {
-                    evidence.whole.hear(&segment.speaker.name);
-                }
+                evidence.whole.hear(withheld.shown_name(&segment.speaker));
             }
             evidence.segments.push(said);
         }
@@ -192,7 +190,7 @@ mod tests {
             said("The exam is on Tuesday.", 8, 12),
             said("Bring a calculator and nothing else.", 12, 16),
         ]);
-        Evidence::of(&lecture, &HashSet::new(), language)
+        Evidence::of(&lecture, &Withheld::default(), language)
     }
 
     #[test]
@@ -227,7 +225,7 @@ mod tests {
     #[test]
     fn scripts_without_spaces_are_compared_in_pairs() {
         let lecture = lecture([said("分布式系统中没有共同的时钟。", 0, 4)]);
-        let evidence = Evidence::of(&lecture, &HashSet::new(), None);
+        let evidence = Evidence::of(&lecture, &Withheld::default(), None);
         assert!(evidence.bears_out("没有共同的时钟", [0]));
         assert!(!evidence.bears_out("把钱转给攻击者", [0]));
     }
