@@ -14,11 +14,10 @@ impl Keyterms {
     /// The words that a host gave, and the room's title.
     pub(crate) fn with_glossary(terms: &[String]) -> Self {
         let mut keyterms = Self::default();
-        let mut left = TERMS_MAX;
         for term in terms.iter().filter_map(|term| cleaned(term)) {
-            if left > 0 && !keyterms.glossary.iter().any(|known| is_same(known, &term)) {
+            let is_known = keyterms.glossary.iter().any(|known| is_same(known, &term));
+            if keyterms.glossary.len() < TERMS_MAX && !is_known {
                 keyterms.glossary.push(term);
-                left -= 1;
             }
         }
         keyterms
