@@ -38,8 +38,8 @@ fn is_marked(folded: &str) -> bool {
 /// Whether a sentence is for somebody who is called like a model, and tells them to write.
 fn calls_a_model(folded: &str) -> bool {
     folded.split(['.', '!', '?', ';', '…']).any(|sentence| {
-        let tells = || words(sentence).any(|word| WRITE.contains(&word));
-        NAMES.iter().any(|name| is_called(sentence.trim(), name)) && tells()
+        let tells = words(sentence).any(|word| WRITE.contains(&word));
+        tells && NAMES.iter().any(|name| is_called(sentence.trim(), name))
     })
 }
 
