@@ -45,7 +45,8 @@ impl Summariser {
 
     /// What says nothing needs no model. A model that fails leaves the built-in summary: pages come in any case.
     ///
-    /// A question whose answer is among the `replies` isn't asked. Each other one is told to `watch` once nothing more is to be expected of it. Fails only by a panic.
+    /// A question whose answer is among the `replies` isn't asked. Each other one is told to `watch` once nothing more is
+    /// to be expected of it. Fails only by a panic.
     pub async fn summarise(
         &self,
         lecture: Arc<Lecture>,
