@@ -123,7 +123,7 @@ pub(crate) async fn show(
     let (chat, shared_files) = match reader {
         // What people wrote and shared was for who was there.
         Reader::ByLink => (Vec::new(), Vec::new()),
-        Reader::Host(_) | Reader::Guest => service.left_by_people(&overview).await?,
+        Reader::Member => service.left_by_people(&overview).await?,
     };
     let duration_ms = u64::try_from(lecture.duration.as_millis()).unwrap_or(u64::MAX);
     let mut exported = written(lecture, summary, ExportFormat::Json)
@@ -156,7 +156,7 @@ pub(crate) async fn file(
     if file == "artifact.pdf" {
         let kind = match reader {
             Reader::ByLink => SHARED_PDF,
-            Reader::Host(_) | Reader::Guest => LECTURE_PDF,
+            Reader::Member => LECTURE_PDF,
         };
         return service.pdf(&overview, kind).await;
     }
@@ -196,12 +196,18 @@ pub(crate) async fn erase(
 
 /// Who reads a lecture.
 enum Reader {
+    /// Who holds its room or was let in.
+    Member,
+    /// Whoever was given the lecture's link.
+    ByLink,
+}
+
+/// Whose lecture it is.
+enum Member {
     /// Who holds its room.
     Host(Account),
     /// Who was let in.
     Guest,
-    /// Whoever was given the lecture's link.
-    ByLink,
 }
 
 impl Service {
@@ -212,10 +218,11 @@ impl Service {
         id: String,
     ) -> Result<(MeetingOverview, Reader), ApiError> {
         let Some(token) = &caller.share else {
-            return self.own_lecture(caller, id).await;
+            let (overview, _) = self.own_lecture(caller, id).await?;
+            return Ok((overview, Reader::Member));
         };
         match self.own_lecture(caller, id.clone()).await {
-            Ok(found) => Ok(found),
+            Ok((overview, _)) => Ok((overview, Reader::Member)),
             Err(_) => {
                 let overview = self.shared_lecture(caller, token, &id).await?;
                 Ok((overview, Reader::ByLink))
@@ -224,7 +231,7 @@ impl Service {
     }
 
     /// A lecture that the caller may read as who holds its room, or as who was let in.
-    async fn own_lecture(&self, caller: &Caller, id: String) -> Result<(MeetingOverview, Reader), ApiError> {
+    async fn own_lecture(&self, caller: &Caller, id: String) -> Result<(MeetingOverview, Member), ApiError> {
         let missing = || {
             ApiError::new(
                 ErrorCode::LectureNotFound,
@@ -233,8 +240,8 @@ impl Service {
         };
         let id = MeetingId::parse(id).map_err(|_| missing())?;
         let overview = self.database.shown_lecture(&id).await?.ok_or_else(missing)?;
-        match self.reader_of(caller, &overview.room).await? {
-            Some(reader) => Ok((overview, reader)),
+        match self.member_of(caller, &overview.room).await? {
+            Some(member) => Ok((overview, member)),
             None if caller.is_nobody() => {
                 Err(ApiError::unauthenticated("log in, or join the lecture's room"))
             }
@@ -251,24 +258,22 @@ impl Service {
         id: String,
     ) -> Result<(MeetingOverview, Account), ApiError> {
         match self.own_lecture(caller, id).await? {
-            (overview, Reader::Host(account)) => Ok((overview, account)),
-            (_, Reader::Guest | Reader::ByLink) => {
-                Err(ApiError::forbidden("only who holds the room may do this"))
-            }
+            (overview, Member::Host(account)) => Ok((overview, account)),
+            (_, Member::Guest) => Err(ApiError::forbidden("only who holds the room may do this")),
         }
     }
 
-    async fn reader_of(&self, caller: &Caller, room: &RoomName) -> Result<Option<Reader>, ApiError> {
+    async fn member_of(&self, caller: &Caller, room: &RoomName) -> Result<Option<Member>, ApiError> {
         // Rooms that other systems made at LiveKit have lectures too, for administrators alone.
         if let Ok(admin) = caller.admin() {
-            return Ok(Some(Reader::Host(admin.clone())));
+            return Ok(Some(Member::Host(admin.clone())));
         }
         if self.database.room(room).await?.is_none() {
             return Ok(None);
         }
         Ok(match self.standing(caller, room).await?.1 {
-            Standing::Host(account) => Some(Reader::Host(account)),
-            Standing::Guest(guest) if guest.state == GuestState::Admitted => Some(Reader::Guest),
+            Standing::Host(account) => Some(Member::Host(account)),
+            Standing::Guest(guest) if guest.state == GuestState::Admitted => Some(Member::Guest),
             Standing::Guest(_) | Standing::Stranger => None,
         })
     }
