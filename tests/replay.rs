@@ -208,7 +208,7 @@ fn files_are_summarised_by_the_model_of_the_settings_in_the_language_of_the_sett
     let minutes = minutes(out.path());
     assert_eq!(minutes["language"], "de-CH");
     assert!(
-        text(&minutes["source_note"]).contains("language model loopback"),
+        text(&minutes["source_note"]).contains("Sprachmodell loopback"),
         "{minutes}"
     );
     let asked = model.asked();

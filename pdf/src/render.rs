@@ -5,7 +5,7 @@ use std::{
     io::{Read, Write},
 };
 
-use lectern_pipelines::{Minutes, UnixMillis};
+use lectern_pipelines::{Labels, Minutes, UnixMillis};
 use serde_json::Value;
 use typst::{
     diag::SourceDiagnostic,
@@ -18,7 +18,7 @@ use typst_pdf::{PdfOptions, PdfStandard, PdfStandards, Timestamp};
 use crate::{
     Error, Fonts,
     missing::fonts_wanted,
-    world::{Locale, Page},
+    world::{Inputs, Locale, Page},
 };
 
 /// A PDF.
@@ -39,6 +39,7 @@ pub struct Rendered {
 /// The same minutes and fonts give the same bytes. Texts are data: nothing in them is ever markup.
 pub fn render_pdf(minutes: &Minutes, fonts: &Fonts) -> Result<Rendered, Error> {
     let mut page = serde_json::to_value(minutes).map_err(Error::Input)?;
+    let labels = labels_for(minutes, fonts);
     let mut missing = BTreeSet::new();
     for_each_text(&mut page, &mut |text| {
         missing.extend(text.chars().filter(|&c| !is_printable(c, fonts)))
@@ -46,7 +47,7 @@ pub fn render_pdf(minutes: &Minutes, fonts: &Fonts) -> Result<Rendered, Error> {
     loop {
         spell_out(&mut page, &missing);
         let missing_now: Vec<char> = missing.iter().copied().collect();
-        let document = set(&page, minutes, &missing_now, fonts)?;
+        let document = set(&page, minutes, labels, &missing_now, fonts)?;
         // What fonts have singly they may lack in combination: only the set page tells.
         let found = missing.len();
         for page in document.pages() {
@@ -85,14 +86,41 @@ pub fn render_stream(mut input: impl Read, mut output: impl Write, fonts: &Fonts
 }
 
 /// One run of Typst, in which some characters are printed by number.
-fn set(page: &Value, minutes: &Minutes, missing: &[char], fonts: &Fonts) -> Result<PagedDocument, Error> {
-    let locale = Locale::of(minutes.language.as_deref());
-    let spoken = Locale::of(minutes.spoken_language.as_deref());
-    let wanted = (!missing.is_empty()).then(|| fonts_wanted(missing));
-    let world = Page::new(page.to_string(), locale, spoken, wanted, fonts);
-    typst::compile(&world)
+fn set(
+    page: &Value,
+    minutes: &Minutes,
+    labels: &Labels,
+    missing: &[char],
+    fonts: &Fonts,
+) -> Result<PagedDocument, Error> {
+    let inputs = Inputs {
+        minutes: page.to_string(),
+        labels: texts_of(labels).to_string(),
+        missing: (!missing.is_empty()).then(|| fonts_wanted(missing)),
+        page_locale: Locale::of(minutes.language.as_deref()),
+        spoken_locale: Locale::of(minutes.spoken_language.as_deref()),
+        labels_locale: Locale::of(Some(labels.language)),
+    };
+    typst::compile(&Page::new(inputs, fonts))
         .output
         .map_err(|errors| Error::Layout(said(&errors)))
+}
+
+/// What the pages say themselves in their language, or in English where the fonts lack a letter of that.
+fn labels_for(minutes: &Minutes, fonts: &Fonts) -> &'static Labels {
+    let labels = Labels::of(minutes.language.as_deref());
+    let mut is_covered = true;
+    for_each_text(&mut texts_of(labels), &mut |text| {
+        is_covered &= text.chars().all(|c| is_printable(c, fonts));
+    });
+    match is_covered {
+        true => labels,
+        false => Labels::english(),
+    }
+}
+
+fn texts_of(labels: &Labels) -> Value {
+    serde_json::to_value(labels).expect("texts become JSON")
 }
 
 /// The file, and what keeps it from being PDF/UA-1. Some title or letter may: then people get their pages all the same.

@@ -19,28 +19,31 @@ pub(crate) struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    /// `minutes` is JSON, `locale` the page's and `spoken` the transcript's; `missing` says which characters are
-    /// printed by number and what font has them, if there are any.
-    pub(crate) fn new(
-        minutes: String,
-        locale: Locale,
-        spoken: Locale,
-        missing: Option<String>,
-        fonts: &'a Fonts,
-    ) -> Self {
-        let mut inputs = Dict::new();
-        inputs.insert(Str::from("minutes"), minutes.into_value());
-        inputs.insert(Str::from("language"), locale.language.into_value());
-        inputs.insert(Str::from("spoken-language"), spoken.language.into_value());
-        let regions = [("region", locale.region), ("spoken-region", spoken.region)];
-        for (name, region) in regions {
-            if let Some(region) = region {
-                inputs.insert(Str::from(name), region.into_value());
-            }
-        }
-        if let Some(missing) = missing {
-            inputs.insert(Str::from("missing"), missing.into_value());
-        }
+    /// Everything in `inputs` that is there.
+    pub(crate) fn new(inputs: Inputs, fonts: &'a Fonts) -> Self {
+        let Inputs {
+            minutes,
+            labels,
+            missing,
+            page_locale,
+            spoken_locale,
+            labels_locale,
+        } = inputs;
+        let given = [
+            ("minutes", Some(minutes)),
+            ("labels", Some(labels)),
+            ("missing", missing),
+            ("language", Some(page_locale.language)),
+            ("region", page_locale.region),
+            ("spoken-language", Some(spoken_locale.language)),
+            ("spoken-region", spoken_locale.region),
+            ("labels-language", Some(labels_locale.language)),
+            ("labels-region", labels_locale.region),
+        ];
+        let inputs: Dict = given
+            .into_iter()
+            .filter_map(|(name, value)| Some((Str::from(name), value?.into_value())))
+            .collect();
         let path = VirtualPath::new("minutes.typ").expect("a plain file name is a path");
         let id = FileId::new(RootedPath::new(VirtualRoot::Project, path));
         Self {
@@ -51,6 +54,22 @@ impl<'a> Page<'a> {
     }
 }
 
+/// What goes into the template.
+#[derive(Debug)]
+pub(crate) struct Inputs {
+    /// The minutes, as JSON.
+    pub(crate) minutes: String,
+    /// What the page says itself, as JSON.
+    pub(crate) labels: String,
+    /// Which characters are printed by number and what font has them, if there are any.
+    pub(crate) missing: Option<String>,
+    /// The summary's.
+    pub(crate) page_locale: Locale,
+    /// The transcript's.
+    pub(crate) spoken_locale: Locale,
+    pub(crate) labels_locale: Locale,
+}
+
 /// A language as Typst takes it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Locale {
@@ -59,7 +78,8 @@ pub(crate) struct Locale {
 }
 
 impl Locale {
-    /// Language and region of a BCP 47 tag; English where it names none (`multi`, say).
+    /// Language and region of a BCP 47 tag; English where it names none (`multi`, say). Traditional Chinese is Taiwan's where
+    /// no region is named: fonts choose their glyphs by that.
     pub(crate) fn of(tag: Option<&str>) -> Self {
         let mut subtags = tag.unwrap_or_default().split(['-', '_']);
         let is_letters = |text: &&str| text.bytes().all(|byte| byte.is_ascii_alphabetic());
@@ -67,7 +87,10 @@ impl Locale {
             .next()
             .filter(is_letters)
             .filter(|text| (2..=3).contains(&text.len()));
-        let region = subtags.filter(is_letters).find(|text| text.len() == 2);
+        let subtags: Vec<&str> = subtags.filter(is_letters).collect();
+        let region = subtags.iter().copied().find(|text| text.len() == 2);
+        let is_traditional = subtags.iter().any(|text| text.eq_ignore_ascii_case("hant"));
+        let region = region.or(is_traditional.then_some("TW"));
         match language {
             Some(language) => Self {
                 language: language.to_ascii_lowercase(),
@@ -128,6 +151,11 @@ mod tests {
         assert_eq!(
             locale(Some("zh-Hant-TW")),
             ("zh".to_owned(), Some("TW".to_owned()))
+        );
+        assert_eq!(locale(Some("zh-Hant")), locale(Some("zh-Hant-TW")));
+        assert_eq!(
+            locale(Some("zh-Hant-HK")),
+            ("zh".to_owned(), Some("HK".to_owned()))
         );
         assert_eq!(locale(Some("ru")), ("ru".to_owned(), None));
         for odd in [None, Some("multi"), Some(""), Some("#panic()"), Some("e")] {

@@ -257,6 +257,44 @@ fn seven_scripts_are_set_side_by_side() {
 }
 
 #[test]
+fn pages_speak_the_language_of_the_summary_where_fonts_have_it() {
+    let in_language = |language: &str, fonts: &Fonts| {
+        let minutes = Minutes {
+            language: Some(language.to_owned()),
+            ..minutes()
+        };
+        let rendered = render_pdf(&minutes, fonts).expect("pages");
+        assert_eq!(rendered.missing, Vec::<char>::new(), "{language}");
+        text_of(&rendered.bytes)
+    };
+    let installed = Fonts::load(&[]).expect("the system's fonts");
+    for (language, labels) in [
+        ("de", ["MITSCHRIFT", "Wichtige Begriffe", "sprach 0:00:20"]),
+        (
+            "ru",
+            ["КОНСПЕКТ ЛЕКЦИИ", "Ключевые понятия", "время речи 0:00:20"],
+        ),
+        ("zh", ["讲座笔记", "关键术语", "发言 0:00:20"]),
+        ("zh-Hant", ["講座筆記", "關鍵術語", "發言 0:00:20"]),
+    ] {
+        let text = in_language(language, &installed);
+        for label in labels {
+            assert!(text.contains(label), "{label} in {text}");
+        }
+        assert!(!text.contains("Key terms"), "{text}");
+    }
+    // Several words come out in an order of poppler's own.
+    for (language, label) in [("ar", "المدة"), ("he", "תקציר")] {
+        let text = in_language(language, &installed);
+        assert!(text.contains(label), "{label} in {text}");
+    }
+    for language in ["zh", "fi"] {
+        let text = in_language(language, &Fonts::built_in());
+        assert!(text.contains("Key terms"), "{language}: {text}");
+    }
+}
+
+#[test]
 fn summary_and_contents_lead_to_the_transcript() {
     let links = poppler("pdfinfo", &["-dests", "-"], &rendered(&minutes()).bytes);
     let annotations = rendered(&minutes());

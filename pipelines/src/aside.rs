@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    MediaTime, UnixMillis,
+    Labels, MediaTime, UnixMillis,
     export::plain,
     minutes::{ChatNotes, FileNotes},
 };
@@ -51,12 +51,12 @@ impl Aside {
         self.messages.iter().map(note).collect()
     }
 
-    pub(crate) fn file_notes(&self, began: UnixMillis) -> Vec<FileNotes> {
+    pub(crate) fn file_notes(&self, began: UnixMillis, labels: &Labels) -> Vec<FileNotes> {
         let note = |file: &SharedFile| FileNotes {
             time: since(began, file.at),
             name: plain(&file.name),
             shared_by: plain(&file.shared_by),
-            size: size_of(file.bytes),
+            size: labels.size(file.bytes),
         };
         self.files.iter().map(note).collect()
     }
@@ -68,16 +68,6 @@ fn since(began: UnixMillis, at: UnixMillis) -> MediaTime {
     MediaTime::ZERO + Duration::from_millis(millis)
 }
 
-/// `312 bytes`, `4.0 kB`, `1.4 MB`.
-fn size_of(bytes: u64) -> String {
-    match bytes {
-        0..1000 => format!("{bytes} bytes"),
-        1000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
-        _ => format!("{:.1} GB", bytes as f64 / 1e9),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,11 +77,5 @@ mod tests {
         let began = UnixMillis(10_000);
         assert_eq!(since(began, UnixMillis(71_000)), MediaTime::from_millis(61_000));
         assert_eq!(since(began, UnixMillis(9_000)), MediaTime::ZERO);
-    }
-
-    #[test]
-    fn sizes_are_read_at_a_glance() {
-        let sizes = [312, 4000, 1_449_000, 2_000_000_000].map(size_of);
-        assert_eq!(sizes, ["312 bytes", "4.0 kB", "1.4 MB", "2.0 GB"]);
     }
 }

@@ -11,6 +11,7 @@ mod caption;
 mod export;
 mod gate;
 mod ids;
+mod labels;
 mod language;
 mod lecture;
 mod lobby;
@@ -37,6 +38,7 @@ pub use ids::{
     AccountId, ConnectionId, DeliveryId, GuestId, HookId, IdError, MeetingId, ParticipantIdentity, RoomName,
     RoomSid, SegmentId, TrackKey, TrackSid,
 };
+pub use labels::Labels;
 pub use language::is_language_tag;
 pub use lecture::Lecture;
 pub use lobby::{GuestState, GuestStep, TooLate};

@@ -5,10 +5,11 @@ use std::{collections::HashMap, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CitedLine, Lecture, MediaTime, Participant, ParticipantIdentity, SegmentId, Summary, SummarySource,
-    UnixMillis,
+    CitedLine, Labels, Lecture, MediaTime, Participant, ParticipantIdentity, SegmentId, Summary,
+    SummarySource, UnixMillis,
     aside::Aside,
-    export::{Joining, date_of, gap_reason, name_of, paragraphs, plain},
+    export::{Joining, date_of, name_of, paragraphs, plain},
+    labels::filled,
     summary::main_language,
 };
 
@@ -24,7 +25,7 @@ pub struct Minutes {
     pub title: String,
     /// The room it was held in, as people call it.
     pub room: String,
-    /// BCP 47 of the summary, where it is known; decides how words are hyphenated.
+    /// BCP 47 of the summary, where it is known; decides how words are hyphenated, and which [`Labels`] the pages have.
     pub language: Option<String>,
     /// The same of what was said.
     pub spoken_language: Option<String>,
@@ -32,7 +33,7 @@ pub struct Minutes {
     pub page_size: PageSize,
     /// When the meeting began.
     pub started_at: UnixMillis,
-    /// The same as it is printed: `21 November 2026, 10:15 UTC`.
+    /// The same as it is printed in the summary's language: `21 November 2026, 10:15 UTC`.
     pub date: String,
     /// How long it took.
     pub duration: MediaTime,
@@ -238,8 +239,9 @@ impl Minutes {
     }
 
     fn of(lecture: &Lecture, summary: &Summary, aside: &Aside) -> Self {
+        let labels = Labels::of(summary.language.as_deref());
         let attendance = Attendance::of(lecture);
-        let Transcript { entries, entry_of } = Transcript::of(lecture, summary, &attendance);
+        let Transcript { entries, entry_of } = Transcript::of(lecture, summary, &attendance, labels);
         let sources = Sources { lecture, entry_of };
         Self {
             meeting: lecture.meeting.to_string(),
@@ -249,10 +251,10 @@ impl Minutes {
             spoken_language: main_language(lecture),
             page_size: PageSize::usual_with(summary.language.as_deref()),
             started_at: lecture.started_at,
-            date: date_of(lecture.started_at),
+            date: date_of(lecture.started_at, labels),
             duration: MediaTime::ZERO + lecture.duration,
             participants: attendance.attendees,
-            source_note: source_note(summary),
+            source_note: source_note(summary, labels),
             summary: sources.lines(&summary.abstract_lines),
             chapters: summary
                 .chapters
@@ -292,43 +294,28 @@ impl Minutes {
                 })
                 .collect(),
             chat: aside.chat_notes(lecture.started_at),
-            files: aside.file_notes(lecture.started_at),
+            files: aside.file_notes(lecture.started_at, labels),
             transcript: entries,
         }
     }
 }
 
 /// Who made a summary and what it leaves out, in a line.
-pub(crate) fn source_note(summary: &Summary) -> String {
-    let mut note = match &summary.source {
-        SummarySource::Extractive => {
-            "Built-in extractive summary: sentences picked from the transcript, written by no model."
-                .to_owned()
-        }
-        SummarySource::Model { name } => {
-            format!(
-                "Written by the language model {} from the transcript; it may be wrong.",
-                plain(name)
-            )
-        }
-    };
-    note.push_str(&format!(
-        " It covers {} % of the transcript.",
-        summary.coverage_percent
-    ));
+pub(crate) fn source_note(summary: &Summary, labels: &Labels) -> String {
+    let mut sentences = vec![match &summary.source {
+        SummarySource::Extractive => labels.extractive.to_owned(),
+        SummarySource::Model { name } => filled(labels.written_by, &plain(name)),
+    }];
+    sentences.push(filled(labels.covers, &summary.coverage_percent.to_string()));
     if summary.is_outdated {
-        note.push_str(" Words that it rests on were corrected after it was made.");
+        sentences.push(labels.outdated.to_owned());
     }
     match summary.dropped_lines {
         0 => {}
-        1 => note.push_str(" 1 line was left out because nothing that was said bears it out."),
-        lines => {
-            note.push_str(&format!(
-                " {lines} lines were left out because nothing that was said bears them out."
-            ));
-        }
+        1 => sentences.push(labels.one_line_left_out.to_owned()),
+        lines => sentences.push(filled(labels.lines_left_out, &lines.to_string())),
     }
-    note
+    sentences.join(labels.sentence_space)
 }
 
 /// Who was there, and at which index.
@@ -379,7 +366,7 @@ struct Transcript<'a> {
 }
 
 impl<'a> Transcript<'a> {
-    fn of(lecture: &'a Lecture, summary: &Summary, attendance: &Attendance<'_>) -> Self {
+    fn of(lecture: &'a Lecture, summary: &Summary, attendance: &Attendance<'_>, labels: &Labels) -> Self {
         let breaks: Vec<_> = summary.chapters.iter().map(|chapter| chapter.start).collect();
         let chapters = breaks.iter().enumerate().map(|(chapter, &start)| {
             // Before all else that begins at this time.
@@ -390,7 +377,7 @@ impl<'a> Transcript<'a> {
                 speaker: attendance.index_of[&gap.speaker.identity],
                 start: gap.start,
                 end: gap.end,
-                reason: gap_reason(gap.reason).to_owned(),
+                reason: labels.gap_reason(gap.reason).to_owned(),
             };
             ((gap.start, 1), entry, Vec::new())
         });
@@ -539,12 +526,27 @@ mod tests {
     }
 
     #[test]
-    fn note_says_what_the_summary_leaves_out() {
-        let note = source_note(&Summary {
+    fn note_says_what_the_summary_leaves_out_in_its_language() {
+        let summary = Summary {
+            source: SummarySource::Model {
+                name: "large {}".to_owned(),
+            },
             coverage_percent: 80,
             dropped_lines: 2,
+            is_outdated: true,
             ..summary()
-        });
-        assert!(note.contains("80 %") && note.contains("2 lines"), "{note}");
+        };
+        let note = |language| source_note(&summary, Labels::of(Some(language)));
+        assert_eq!(
+            note("en"),
+            "Written by the language model large {} from the transcript; it may be wrong. It covers 80 % of the \
+             transcript. Words that it rests on were corrected after it was made. 2 lines were left out because nothing \
+             that was said bears them out."
+        );
+        assert_eq!(
+            note("zh-Hant"),
+            "由語言模型 large {} 根據文字記錄撰寫，可能有誤。涵蓋文字記錄的 80%。摘要產生後，其所依據的文字已有更正。有 2 \
+             行因沒有相應的發言為據而略去。"
+        );
     }
 }

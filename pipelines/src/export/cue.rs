@@ -8,7 +8,7 @@ use super::{
     gap_notice,
     plain::{columns, is_wide, plain},
 };
-use crate::{Lecture, MediaTime, Participant, Segment};
+use crate::{Labels, Lecture, MediaTime, Participant, Segment};
 
 /// One subtitle.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,7 +42,11 @@ enum Glue {
 /// Cuts everything said, and every gap, into cues ordered by start.
 ///
 /// `lead` is how many columns the first line of a cue has to keep free for the speaker's name.
-pub(super) fn cues<'a>(lecture: &'a Lecture, lead: fn(&Participant) -> usize) -> Vec<Cue<'a>> {
+pub(super) fn cues<'a>(
+    lecture: &'a Lecture,
+    labels: &Labels,
+    lead: fn(&Participant) -> usize,
+) -> Vec<Cue<'a>> {
     let said = lecture
         .segments
         .iter()
@@ -52,7 +56,7 @@ pub(super) fn cues<'a>(lecture: &'a Lecture, lead: fn(&Participant) -> usize) ->
         speaker: &gap.speaker,
         start: gap.start,
         end: after(gap.start, gap.end),
-        pieces: pieces_between(&gap_notice(gap), gap.start, gap.end),
+        pieces: pieces_between(&gap_notice(gap, labels), gap.start, gap.end),
     });
     let mut cues: Vec<_> = said.chain(missing).collect();
     cues.sort_by_key(|cue| cue.start);

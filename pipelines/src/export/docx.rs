@@ -17,11 +17,11 @@ use super::{
     times_of,
 };
 use crate::{
-    CitedLine, Lecture, MediaTime, Summary, language::is_language_tag, minutes::source_note,
-    summary::main_language,
+    CitedLine, Labels, Lecture, MediaTime, Summary, language::is_language_tag, minutes::source_note,
 };
 
-pub(super) fn write(lecture: &Lecture, summary: Option<&Summary>) -> Vec<u8> {
+/// `language` is what it is labelled in, and its spelling checked, BCP 47.
+pub(super) fn write(lecture: &Lecture, summary: Option<&Summary>, language: Option<&str>) -> Vec<u8> {
     let title = plain(summary.map_or(lecture.called(), |summary| &summary.title));
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
     let options = SimpleFileOptions::default()
@@ -33,9 +33,12 @@ pub(super) fn write(lecture: &Lecture, summary: Option<&Summary>) -> Vec<u8> {
         ("_rels/.rels", RELATIONS.to_owned()),
         ("docProps/core.xml", properties(lecture, &title)),
         ("word/_rels/document.xml.rels", DOCUMENT_RELATIONS.to_owned()),
-        ("word/styles.xml", styles(lecture, summary)),
+        ("word/styles.xml", styles(language)),
         ("word/numbering.xml", NUMBERING.to_owned()),
-        ("word/document.xml", document(lecture, summary, &title)),
+        (
+            "word/document.xml",
+            document(lecture, summary, &title, Labels::of(language)),
+        ),
     ];
     for (name, text) in parts {
         let written = archive
@@ -48,25 +51,23 @@ pub(super) fn write(lecture: &Lecture, summary: Option<&Summary>) -> Vec<u8> {
     bytes.into_inner()
 }
 
-fn document(lecture: &Lecture, summary: Option<&Summary>, title: &str) -> String {
+fn document(lecture: &Lecture, summary: Option<&Summary>, title: &str, labels: &Labels) -> String {
     let mut body = Body::default();
     body.paragraph("Title", &[Run::plain(title)]);
-    let date = date_of(lecture.started_at);
+    let date = date_of(lecture.started_at, labels);
     body.paragraph(
         "Subtitle",
         &[Run::plain(format!("{}, {date}", plain(lecture.called())))],
     );
     if !lecture.participants.is_empty() {
         let names: Vec<_> = lecture.participants.iter().map(name_of).collect();
-        body.paragraph(
-            "Normal",
-            &[Run::bold("Participants: "), Run::plain(names.join(", "))],
-        );
+        let participants = format!("{}{}", labels.participants, labels.colon);
+        body.paragraph("Normal", &[Run::bold(participants), Run::plain(names.join(", "))]);
     }
     if let Some(summary) = summary {
-        write_summary(&mut body, lecture, summary);
+        write_summary(&mut body, lecture, summary, labels);
     }
-    write_transcript(&mut body, lecture);
+    write_transcript(&mut body, lecture, labels);
     format!(
         "{XML}<w:document xmlns:w=\"{WORD}\"><w:body>{}<w:sectPr><w:pgSz w:w=\"11906\" w:h=\"16838\"/>\
          <w:pgMar w:top=\"1417\" w:right=\"1417\" w:bottom=\"1417\" w:left=\"1417\" w:header=\"708\" w:footer=\"708\" \
@@ -75,18 +76,18 @@ fn document(lecture: &Lecture, summary: Option<&Summary>, title: &str) -> String
     )
 }
 
-fn write_summary(body: &mut Body, lecture: &Lecture, summary: &Summary) {
+fn write_summary(body: &mut Body, lecture: &Lecture, summary: &Summary, labels: &Labels) {
     let write_lines = |body: &mut Body, lines: &[CitedLine]| {
         for line in lines {
             let times = times_of(lecture, &line.citations);
             body.paragraph("ListBullet", &[Run::plain(plain(&line.text)), Run::quiet(times)]);
         }
     };
-    body.heading("Heading1", "Summary");
+    body.heading("Heading1", labels.summary);
     write_lines(body, &summary.abstract_lines);
-    body.paragraph("Note", &[Run::plain(source_note(summary))]);
+    body.paragraph("Note", &[Run::plain(source_note(summary, labels))]);
     if !summary.chapters.is_empty() {
-        body.heading("Heading1", "Chapters");
+        body.heading("Heading1", labels.chapters);
     }
     for chapter in &summary.chapters {
         let times = format!(" ({}–{})", chapter.start, chapter.end);
@@ -97,7 +98,7 @@ fn write_summary(body: &mut Body, lecture: &Lecture, summary: &Summary) {
         write_lines(body, &chapter.lines);
     }
     if !summary.key_terms.is_empty() {
-        body.heading("Heading1", "Key terms");
+        body.heading("Heading1", labels.key_terms);
     }
     for term in &summary.key_terms {
         let explanation = match plain(&term.explanation) {
@@ -115,7 +116,7 @@ fn write_summary(body: &mut Body, lecture: &Lecture, summary: &Summary) {
         );
     }
     if !summary.action_items.is_empty() {
-        body.heading("Heading1", "Action items");
+        body.heading("Heading1", labels.action_items);
     }
     for item in &summary.action_items {
         let owner = item.owner.as_deref().map(|owner| format!("{}: ", plain(owner)));
@@ -130,7 +131,7 @@ fn write_summary(body: &mut Body, lecture: &Lecture, summary: &Summary) {
         );
     }
     if !summary.questions.is_empty() {
-        body.heading("Heading1", "Questions");
+        body.heading("Heading1", labels.questions);
     }
     for question in &summary.questions {
         let times = times_of(lecture, &question.citations);
@@ -145,8 +146,8 @@ fn write_summary(body: &mut Body, lecture: &Lecture, summary: &Summary) {
     }
 }
 
-fn write_transcript(body: &mut Body, lecture: &Lecture) {
-    body.heading("Heading1", "Transcript");
+fn write_transcript(body: &mut Body, lecture: &Lecture, labels: &Labels) {
+    body.heading("Heading1", labels.transcript);
     let said = paragraphs(&lecture.segments, Joining::Speakers, &[])
         .into_iter()
         .map(|paragraph| {
@@ -162,7 +163,7 @@ fn write_transcript(body: &mut Body, lecture: &Lecture) {
     let missing = lecture.gaps.iter().map(|gap| {
         let mut one = Body::default();
         let runs = [
-            Run::quiet(format!("{} ", gap_notice(gap))),
+            Run::quiet(format!("{} ", gap_notice(gap, labels))),
             Run::bold(name_of(&gap.speaker)),
         ];
         one.paragraph("Normal", &runs);
@@ -295,11 +296,8 @@ fn properties(lecture: &Lecture, title: &str) -> String {
 }
 
 /// What paragraphs look like, and the language that a reader's spelling is checked in.
-fn styles(lecture: &Lecture, summary: Option<&Summary>) -> String {
-    let language = summary.and_then(|summary| summary.language.clone());
-    let language = language
-        .or_else(|| main_language(lecture))
-        .filter(|language| is_language_tag(language));
+fn styles(language: Option<&str>) -> String {
+    let language = language.filter(|language| is_language_tag(language));
     let language =
         language.map(|tag| format!("<w:lang w:val=\"{tag}\" w:eastAsia=\"{tag}\" w:bidi=\"{tag}\"/>"));
     let style = |id: &str, name: &str, paragraph: &str, run: &str| {

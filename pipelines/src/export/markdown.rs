@@ -9,22 +9,27 @@ use super::{
     plain::{name_of, plain},
     times_of,
 };
-use crate::{CitedLine, Lecture, MediaTime, SegmentId, Summary, minutes::source_note};
+use crate::{CitedLine, Labels, Lecture, MediaTime, SegmentId, Summary, minutes::source_note};
 
-pub(super) fn write(lecture: &Lecture, summary: Option<&Summary>) -> String {
+pub(super) fn write(lecture: &Lecture, summary: Option<&Summary>, labels: &Labels) -> String {
     let mut file = String::new();
-    write_whole(&mut file, lecture, summary).expect("a string takes everything");
+    write_whole(&mut file, lecture, summary, labels).expect("a string takes everything");
     file
 }
 
-fn write_whole(file: &mut String, lecture: &Lecture, summary: Option<&Summary>) -> std::fmt::Result {
+fn write_whole(
+    file: &mut String,
+    lecture: &Lecture,
+    summary: Option<&Summary>,
+    labels: &Labels,
+) -> std::fmt::Result {
     let title = summary.map_or(lecture.called(), |summary| &summary.title);
     writeln!(file, "# {}\n", literal(title))?;
     writeln!(
         file,
         "{}, {}",
         literal(lecture.called()),
-        date_of(lecture.started_at)
+        date_of(lecture.started_at, labels)
     )?;
     if !lecture.participants.is_empty() {
         let names: Vec<_> = lecture
@@ -32,15 +37,26 @@ fn write_whole(file: &mut String, lecture: &Lecture, summary: Option<&Summary>) 
             .iter()
             .map(|who| literal(&name_of(who)))
             .collect();
-        writeln!(file, "\nParticipants: {}", names.join(", "))?;
+        writeln!(
+            file,
+            "\n{}{}{}",
+            labels.participants,
+            labels.colon,
+            names.join(", ")
+        )?;
     }
     if let Some(summary) = summary {
-        write_summary(file, lecture, summary)?;
+        write_summary(file, lecture, summary, labels)?;
     }
-    write_transcript(file, lecture)
+    write_transcript(file, lecture, labels)
 }
 
-fn write_summary(file: &mut String, lecture: &Lecture, summary: &Summary) -> std::fmt::Result {
+fn write_summary(
+    file: &mut String,
+    lecture: &Lecture,
+    summary: &Summary,
+    labels: &Labels,
+) -> std::fmt::Result {
     let times = |citations: &[SegmentId]| times_of(lecture, citations);
     let write_lines = |file: &mut String, lines: &[CitedLine]| {
         file.push_str(if lines.is_empty() { "" } else { "\n" });
@@ -48,10 +64,11 @@ fn write_summary(file: &mut String, lecture: &Lecture, summary: &Summary) -> std
             .iter()
             .try_for_each(|line| writeln!(file, "- {}{}", literal(&line.text), times(&line.citations)))
     };
-    writeln!(file, "\n## Summary\n\n*{}*", literal(&source_note(summary)))?;
+    let note = literal(&source_note(summary, labels));
+    writeln!(file, "\n## {}\n\n*{note}*", labels.summary)?;
     write_lines(file, &summary.abstract_lines)?;
     if !summary.chapters.is_empty() {
-        writeln!(file, "\n## Chapters")?;
+        writeln!(file, "\n## {}", labels.chapters)?;
     }
     for chapter in &summary.chapters {
         writeln!(
@@ -64,7 +81,7 @@ fn write_summary(file: &mut String, lecture: &Lecture, summary: &Summary) -> std
         write_lines(file, &chapter.lines)?;
     }
     if !summary.key_terms.is_empty() {
-        writeln!(file, "\n## Key terms\n")?;
+        writeln!(file, "\n## {}\n", labels.key_terms)?;
     }
     for term in &summary.key_terms {
         let explanation = match literal(&term.explanation) {
@@ -79,7 +96,7 @@ fn write_summary(file: &mut String, lecture: &Lecture, summary: &Summary) -> std
         )?;
     }
     if !summary.action_items.is_empty() {
-        writeln!(file, "\n## Action items\n")?;
+        writeln!(file, "\n## {}\n", labels.action_items)?;
     }
     for item in &summary.action_items {
         let owner = item
@@ -95,7 +112,7 @@ fn write_summary(file: &mut String, lecture: &Lecture, summary: &Summary) -> std
         )?;
     }
     if !summary.questions.is_empty() {
-        writeln!(file, "\n## Questions")?;
+        writeln!(file, "\n## {}", labels.questions)?;
     }
     for (number, question) in (1..).zip(&summary.questions) {
         writeln!(
@@ -109,8 +126,8 @@ fn write_summary(file: &mut String, lecture: &Lecture, summary: &Summary) -> std
     Ok(())
 }
 
-fn write_transcript(file: &mut String, lecture: &Lecture) -> std::fmt::Result {
-    writeln!(file, "\n## Transcript")?;
+fn write_transcript(file: &mut String, lecture: &Lecture, labels: &Labels) -> std::fmt::Result {
+    writeln!(file, "\n## {}", labels.transcript)?;
     let said = paragraphs(&lecture.segments, Joining::Utterances, &[])
         .into_iter()
         .map(|paragraph| {
@@ -123,7 +140,7 @@ fn write_transcript(file: &mut String, lecture: &Lecture) -> std::fmt::Result {
     let missing = lecture.gaps.iter().map(|gap| {
         let line = format!(
             "*{}* **{}**",
-            literal(&gap_notice(gap)),
+            literal(&gap_notice(gap, labels)),
             literal(&name_of(&gap.speaker))
         );
         (gap.start, line)

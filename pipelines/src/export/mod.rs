@@ -20,7 +20,7 @@ pub use json::summary_json;
 pub(crate) use paragraph::{Joining, paragraphs};
 pub(crate) use plain::{name_of, plain};
 
-use crate::{Gap, GapReason, Lecture, SegmentId, Summary};
+use crate::{Gap, Labels, Lecture, SegmentId, Summary, summary::main_language};
 
 /// The formats a lecture can be had in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -76,8 +76,8 @@ impl ExportFormat {
 
 /// Writes `lecture` as a file of `format`; but for Word documents, all are UTF-8.
 ///
-/// `summary` goes into Markdown, Word documents and JSON; the other formats hold the transcript alone. The same input gives the
-/// same bytes.
+/// `summary` goes into Markdown, Word documents and JSON; the other formats hold the transcript alone. Headings and notices
+/// are in the summary's or the lecture's language where there are [`Labels`] for it. The same input gives the same bytes.
 ///
 /// # JSON
 /// One object; times are milliseconds since the meeting began, texts are as they were received.
@@ -99,12 +99,14 @@ impl ExportFormat {
 ///
 /// Readers must ignore fields they don't know.
 pub fn export(lecture: &Lecture, summary: Option<&Summary>, format: ExportFormat) -> Vec<u8> {
+    let language = language_of(lecture, summary);
+    let labels = Labels::of(language.as_deref());
     match format {
-        ExportFormat::Vtt => vtt::write(lecture).into_bytes(),
-        ExportFormat::Srt => srt::write(lecture).into_bytes(),
-        ExportFormat::Txt => txt::write(lecture).into_bytes(),
-        ExportFormat::Md => markdown::write(lecture, summary).into_bytes(),
-        ExportFormat::Docx => docx::write(lecture, summary),
+        ExportFormat::Vtt => vtt::write(lecture, labels).into_bytes(),
+        ExportFormat::Srt => srt::write(lecture, labels).into_bytes(),
+        ExportFormat::Txt => txt::write(lecture, labels).into_bytes(),
+        ExportFormat::Md => markdown::write(lecture, summary, labels).into_bytes(),
+        ExportFormat::Docx => docx::write(lecture, summary, language.as_deref()),
         ExportFormat::Json => json::write(lecture, summary),
     }
 }
@@ -125,22 +127,22 @@ fn times_of(lecture: &Lecture, citations: &[SegmentId]) -> String {
 }
 
 /// A gap as people read it: `[0:12:03–0:12:40 not recorded: recogniser away]`.
-fn gap_notice(gap: &Gap) -> String {
+fn gap_notice(gap: &Gap, labels: &Labels) -> String {
     format!(
-        "[{}–{} not recorded: {}]",
+        "[{}–{} {}{}{}]",
         gap.start,
         gap.end,
-        gap_reason(gap.reason)
+        labels.not_recorded,
+        labels.colon,
+        labels.gap_reason(gap.reason)
     )
 }
 
-/// Why speech is missing, in words.
-pub(crate) const fn gap_reason(reason: GapReason) -> &'static str {
-    match reason {
-        GapReason::RecogniserAway => "recogniser away",
-        GapReason::RecogniserRefused => "recogniser refused access",
-        GapReason::RecogniserSilent => "recogniser gave no answer",
-    }
+/// What a file is labelled in: the summary's language, or else the one that most was said in.
+fn language_of(lecture: &Lecture, summary: Option<&Summary>) -> Option<String> {
+    summary
+        .and_then(|summary| summary.language.clone())
+        .or_else(|| main_language(lecture))
 }
 
 #[cfg(test)]

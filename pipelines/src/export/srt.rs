@@ -11,12 +11,12 @@ use super::{
     cue::{cues, lines},
     plain::{columns, name_of},
 };
-use crate::{Lecture, MediaTime, Participant};
+use crate::{Labels, Lecture, MediaTime, Participant};
 
-pub(super) fn write(lecture: &Lecture) -> String {
+pub(super) fn write(lecture: &Lecture, labels: &Labels) -> String {
     let mut file = String::new();
     let mut before = None;
-    for (number, cue) in cues(lecture, |speaker| columns(&prefix(speaker)))
+    for (number, cue) in cues(lecture, labels, |speaker| columns(&prefix(speaker)))
         .iter()
         .enumerate()
     {

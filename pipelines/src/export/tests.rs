@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    ActionItem, Aside, Chapter, ChatLine, CitedLine, KeyTerm, MediaTime, MeetingId, Participant,
+    ActionItem, Aside, Chapter, ChatLine, CitedLine, GapReason, KeyTerm, MediaTime, MeetingId, Participant,
     ParticipantIdentity, Question, RoomName, Segment, SegmentId, SharedFile, SummarySource, TrackSid,
     UnixMillis, Word,
 };

@@ -6,11 +6,15 @@ use super::{
     paragraph::{Joining, paragraphs},
     plain::{name_of, plain},
 };
-use crate::Lecture;
+use crate::{Labels, Lecture};
 
-pub(super) fn write(lecture: &Lecture) -> String {
+pub(super) fn write(lecture: &Lecture, labels: &Labels) -> String {
     let names: Vec<_> = lecture.participants.iter().map(name_of).collect();
-    let mut head = format!("{}\n{}\n", plain(lecture.called()), date_of(lecture.started_at));
+    let mut head = format!(
+        "{}\n{}\n",
+        plain(lecture.called()),
+        date_of(lecture.started_at, labels)
+    );
     if !names.is_empty() {
         head = format!("{head}{}\n", names.join(", "));
     }
@@ -28,7 +32,7 @@ pub(super) fn write(lecture: &Lecture) -> String {
     let missing = lecture.gaps.iter().map(|gap| {
         (
             gap.start,
-            format!("{} {}", gap_notice(gap), name_of(&gap.speaker)),
+            format!("{} {}", gap_notice(gap, labels), name_of(&gap.speaker)),
         )
     });
     let mut lines: Vec<_> = said.chain(missing).collect();

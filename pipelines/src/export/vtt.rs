@@ -7,15 +7,15 @@ use super::{
     cue::{Cue, cues, lines},
     plain::{name_of, plain},
 };
-use crate::{Lecture, MediaTime};
+use crate::{Labels, Lecture, MediaTime};
 
-pub(super) fn write(lecture: &Lecture) -> String {
+pub(super) fn write(lecture: &Lecture, labels: &Labels) -> String {
     let mut file = format!(
         "WEBVTT\n\nNOTE {}, {}\n",
         escaped(&plain(lecture.called())),
-        date_of(lecture.started_at)
+        date_of(lecture.started_at, labels)
     );
-    for cue in cues(lecture, |_| 0) {
+    for cue in cues(lecture, labels, |_| 0) {
         write_cue(&mut file, &cue).expect("a string takes everything");
     }
     file

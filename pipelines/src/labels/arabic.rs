@@ -1,0 +1,65 @@
+//! Arabic. Where a number would ask for another form of a word, it stands at the end.
+
+use super::Labels;
+
+pub(super) static LABELS: Labels = Labels {
+    language: "ar",
+    colon: ": ",
+    sentence_space: " ",
+    decimal_mark: ".",
+
+    lecture_notes: "ملاحظات المحاضرة",
+    contents: "المحتويات",
+    summary: "الملخص",
+    chapters: "الفصول",
+    key_terms: "المصطلحات الرئيسية",
+    action_items: "المهام",
+    questions: "الأسئلة",
+    answers: "الأجوبة",
+    participants: "المشاركون",
+    files: "الملفات",
+    chat: "الدردشة",
+    transcript: "النص الكامل",
+
+    date: "التاريخ",
+    date_form: "{day} {month} {year}، {time} UTC",
+    months: [
+        "يناير",
+        "فبراير",
+        "مارس",
+        "أبريل",
+        "مايو",
+        "يونيو",
+        "يوليو",
+        "أغسطس",
+        "سبتمبر",
+        "أكتوبر",
+        "نوفمبر",
+        "ديسمبر",
+    ],
+    date_unknown: "التاريخ غير معروف",
+    duration: "المدة",
+    room: "الغرفة",
+
+    until: "إلى {}",
+    spoke_for: "مدة الكلام {}",
+    also_there: "حضر أيضًا",
+    shared_by: "، من مشاركة: ",
+    bytes: ["بايت", "كيلوبايت", "ميغابايت", "غيغابايت"],
+    and_more: "و{} غيرها",
+    nothing_to_sum_up: "لم يُقل شيء يمكن تلخيصه.",
+    nobody_spoke: "لم يتكلم أحد.",
+    characters_missing: "بعض الحروف غير موجود في أي من الخطوط المتاحة، فطُبعت أرقامها بدلًا منها.",
+
+    not_recorded: "غير مسجَّل",
+    recogniser_away: "أداة التعرّف على الكلام غير متاحة",
+    recogniser_refused: "أداة التعرّف على الكلام رفضت الوصول",
+    recogniser_silent: "أداة التعرّف على الكلام لم تُجب",
+
+    extractive: "ملخص آلي: جمل مأخوذة من النص، ولم يكتبها نموذج لغوي.",
+    written_by: "كتبه النموذج اللغوي {} اعتمادًا على النص، وقد يكون فيه خطأ.",
+    covers: "يغطي الملخص {}% من النص.",
+    outdated: "صُحّحت بعد إعداده كلمات يستند إليها.",
+    one_line_left_out: "حُذف سطر واحد لأن ما قيل لا يؤيده.",
+    lines_left_out: "عدد السطور التي حُذفت لأن ما قيل لا يؤيدها: {}.",
+};

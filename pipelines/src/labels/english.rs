@@ -1,0 +1,65 @@
+//! English.
+
+use super::Labels;
+
+pub(super) static LABELS: Labels = Labels {
+    language: "en",
+    colon: ": ",
+    sentence_space: " ",
+    decimal_mark: ".",
+
+    lecture_notes: "Lecture notes",
+    contents: "Contents",
+    summary: "Summary",
+    chapters: "Chapters",
+    key_terms: "Key terms",
+    action_items: "Action items",
+    questions: "Questions",
+    answers: "Answers",
+    participants: "Participants",
+    files: "Files",
+    chat: "Chat",
+    transcript: "Transcript",
+
+    date: "Date",
+    date_form: "{day} {month} {year}, {time} UTC",
+    months: [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ],
+    date_unknown: "date unknown",
+    duration: "Duration",
+    room: "Room",
+
+    until: "to {}",
+    spoke_for: "spoke for {}",
+    also_there: "Also there",
+    shared_by: ", shared by ",
+    bytes: ["bytes", "kB", "MB", "GB"],
+    and_more: "and {} more",
+    nothing_to_sum_up: "Nothing was said that could be summed up.",
+    nobody_spoke: "Nobody spoke.",
+    characters_missing: "No font here has some of the characters; they are printed by number.",
+
+    not_recorded: "not recorded",
+    recogniser_away: "recogniser away",
+    recogniser_refused: "recogniser refused access",
+    recogniser_silent: "recogniser gave no answer",
+
+    extractive: "Built-in extractive summary: sentences picked from the transcript, written by no model.",
+    written_by: "Written by the language model {} from the transcript; it may be wrong.",
+    covers: "It covers {} % of the transcript.",
+    outdated: "Words that it rests on were corrected after it was made.",
+    one_line_left_out: "1 line was left out because nothing that was said bears it out.",
+    lines_left_out: "{} lines were left out because nothing that was said bears them out.",
+};

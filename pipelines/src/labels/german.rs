@@ -1,0 +1,65 @@
+//! German.
+
+use super::Labels;
+
+pub(super) static LABELS: Labels = Labels {
+    language: "de",
+    colon: ": ",
+    sentence_space: " ",
+    decimal_mark: ",",
+
+    lecture_notes: "Mitschrift",
+    contents: "Inhalt",
+    summary: "Zusammenfassung",
+    chapters: "Kapitel",
+    key_terms: "Wichtige Begriffe",
+    action_items: "Aufgaben",
+    questions: "Fragen",
+    answers: "Antworten",
+    participants: "Teilnehmende",
+    files: "Dateien",
+    chat: "Chat",
+    transcript: "Transkript",
+
+    date: "Datum",
+    date_form: "{day}. {month} {year}, {time} UTC",
+    months: [
+        "Januar",
+        "Februar",
+        "März",
+        "April",
+        "Mai",
+        "Juni",
+        "Juli",
+        "August",
+        "September",
+        "Oktober",
+        "November",
+        "Dezember",
+    ],
+    date_unknown: "Datum unbekannt",
+    duration: "Dauer",
+    room: "Raum",
+
+    until: "bis {}",
+    spoke_for: "sprach {}",
+    also_there: "Außerdem dabei",
+    shared_by: ", geteilt von ",
+    bytes: ["Byte", "kB", "MB", "GB"],
+    and_more: "und {} weitere",
+    nothing_to_sum_up: "Es wurde nichts gesagt, was sich zusammenfassen ließe.",
+    nobody_spoke: "Niemand hat gesprochen.",
+    characters_missing: "Einige Zeichen hat keine der Schriften hier; sie sind als Nummern gedruckt.",
+
+    not_recorded: "nicht aufgezeichnet",
+    recogniser_away: "Spracherkennung nicht erreichbar",
+    recogniser_refused: "Spracherkennung verweigerte den Zugang",
+    recogniser_silent: "Spracherkennung antwortete nicht",
+
+    extractive: "Eingebaute Zusammenfassung: Sätze aus dem Transkript, von keinem Sprachmodell geschrieben.",
+    written_by: "Vom Sprachmodell {} nach dem Transkript geschrieben; sie kann falsch sein.",
+    covers: "Sie deckt {} % des Transkripts ab.",
+    outdated: "Wörter, auf denen sie beruht, wurden danach korrigiert.",
+    one_line_left_out: "1 Zeile wurde weggelassen, weil nichts Gesagtes sie stützt.",
+    lines_left_out: "{} Zeilen wurden weggelassen, weil nichts Gesagtes sie stützt.",
+};

@@ -1,0 +1,65 @@
+//! Hebrew.
+
+use super::Labels;
+
+pub(super) static LABELS: Labels = Labels {
+    language: "he",
+    colon: ": ",
+    sentence_space: " ",
+    decimal_mark: ".",
+
+    lecture_notes: "רשימות מההרצאה",
+    contents: "תוכן העניינים",
+    summary: "תקציר",
+    chapters: "פרקים",
+    key_terms: "מושגי מפתח",
+    action_items: "משימות",
+    questions: "שאלות",
+    answers: "תשובות",
+    participants: "משתתפים",
+    files: "קבצים",
+    chat: "צ׳אט",
+    transcript: "תמליל",
+
+    date: "תאריך",
+    date_form: "{day} ב{month} {year}, {time} UTC",
+    months: [
+        "ינואר",
+        "פברואר",
+        "מרץ",
+        "אפריל",
+        "מאי",
+        "יוני",
+        "יולי",
+        "אוגוסט",
+        "ספטמבר",
+        "אוקטובר",
+        "נובמבר",
+        "דצמבר",
+    ],
+    date_unknown: "התאריך אינו ידוע",
+    duration: "משך",
+    room: "חדר",
+
+    until: "עד {}",
+    spoke_for: "זמן דיבור {}",
+    also_there: "נכחו גם",
+    shared_by: ", שותף על ידי ",
+    bytes: ["בתים", "ק״ב", "מ״ב", "ג״ב"],
+    and_more: "ועוד {}",
+    nothing_to_sum_up: "לא נאמר דבר שאפשר לסכם.",
+    nobody_spoke: "איש לא דיבר.",
+    characters_missing: "חלק מהתווים חסרים בכל הגופנים שכאן; במקומם מודפסים המספרים שלהם.",
+
+    not_recorded: "לא נרשם",
+    recogniser_away: "זיהוי הדיבור לא היה זמין",
+    recogniser_refused: "זיהוי הדיבור סירב לגישה",
+    recogniser_silent: "זיהוי הדיבור לא ענה",
+
+    extractive: "תקציר אוטומטי: משפטים שנלקחו מהתמליל ולא נכתבו בידי מודל שפה.",
+    written_by: "נכתב בידי מודל השפה {} לפי התמליל; ייתכנו בו טעויות.",
+    covers: "התקציר מכסה {}% מהתמליל.",
+    outdated: "מילים שהוא נשען עליהן תוקנו לאחר שנכתב.",
+    one_line_left_out: "שורה אחת הושמטה כי דבר ממה שנאמר אינו תומך בה.",
+    lines_left_out: "{} שורות הושמטו כי דבר ממה שנאמר אינו תומך בהן.",
+};

@@ -1,0 +1,65 @@
+//! Russian, in the words of our web pages. Where a number would ask for another form of a word, it stands at the end.
+
+use super::Labels;
+
+pub(super) static LABELS: Labels = Labels {
+    language: "ru",
+    colon: ": ",
+    sentence_space: " ",
+    decimal_mark: ",",
+
+    lecture_notes: "Конспект лекции",
+    contents: "Содержание",
+    summary: "Краткое изложение",
+    chapters: "Главы",
+    key_terms: "Ключевые понятия",
+    action_items: "Задачи",
+    questions: "Вопросы",
+    answers: "Ответы",
+    participants: "Участники",
+    files: "Файлы",
+    chat: "Чат",
+    transcript: "Стенограмма",
+
+    date: "Дата",
+    date_form: "{day} {month} {year} г., {time} UTC",
+    months: [
+        "января",
+        "февраля",
+        "марта",
+        "апреля",
+        "мая",
+        "июня",
+        "июля",
+        "августа",
+        "сентября",
+        "октября",
+        "ноября",
+        "декабря",
+    ],
+    date_unknown: "дата неизвестна",
+    duration: "Продолжительность",
+    room: "Комната",
+
+    until: "до {}",
+    spoke_for: "время речи {}",
+    also_there: "Также присутствовали",
+    shared_by: ", кто поделился: ",
+    bytes: ["Б", "кБ", "МБ", "ГБ"],
+    and_more: "и ещё {}",
+    nothing_to_sum_up: "Не было сказано ничего, что можно изложить.",
+    nobody_spoke: "Никто не говорил.",
+    characters_missing: "Некоторых знаков нет ни в одном из шрифтов; вместо них напечатаны их номера.",
+
+    not_recorded: "не записано",
+    recogniser_away: "распознавание было недоступно",
+    recogniser_refused: "распознаватель отказал в доступе",
+    recogniser_silent: "распознаватель не ответил",
+
+    extractive: "Встроенное изложение: предложения взяты из стенограммы, языковая модель не участвовала.",
+    written_by: "Составлено языковой моделью {} по стенограмме; возможны ошибки.",
+    covers: "Охвачено {} % стенограммы.",
+    outdated: "Слова, на которых оно основано, были потом исправлены.",
+    one_line_left_out: "Опущено строк, не подтверждённых сказанным: 1.",
+    lines_left_out: "Опущено строк, не подтверждённых сказанным: {}.",
+};
