@@ -18,6 +18,8 @@ mod outage;
 mod pages;
 #[path = "contract/service.rs"]
 mod service;
+#[path = "contract/subtitles.rs"]
+mod subtitles;
 mod support;
 #[path = "contract/tone.rs"]
 mod tone;

@@ -14,14 +14,14 @@ use serde_json::{Value, json};
 
 use crate::support::{repository, variable};
 
-fn person(identity: &str, name: &str) -> Participant {
+pub(crate) fn person(identity: &str, name: &str) -> Participant {
     Participant {
         identity: ParticipantIdentity::parse(identity).expect("an identity"),
         name: name.to_owned(),
     }
 }
 
-fn segment(start: u64, speaker: Participant, text: &str) -> Segment {
+pub(crate) fn segment(start: u64, speaker: Participant, text: &str) -> Segment {
     Segment {
         id: SegmentId::parse(format!("SG_{start}")).expect("an id"),
         track: TrackSid::parse("TR_1").expect("a SID"),
@@ -36,7 +36,8 @@ fn segment(start: u64, speaker: Participant, text: &str) -> Segment {
     }
 }
 
-fn lecture() -> Lecture {
+/// Two people in three scripts, with markup and what nobody sees, and a gap.
+pub(crate) fn lecture() -> Lecture {
     let (ada, dan) = (person("ada", "<b>Ada</b> & Co."), person("dan", "דן"));
     Lecture {
         meeting: MeetingId::parse("MT_1").expect("an id"),
@@ -90,18 +91,20 @@ fn summary() -> Summary {
     }
 }
 
-fn read(document: &[u8]) -> Value {
+/// What one of the readers in `tests/python` finds in a file.
+pub(crate) fn read_by(script: &str, arguments: &[&str], file: &[u8]) -> Value {
     let mut child = Command::new(variable("LECTERN_PYTHON"))
-        .arg(repository("tests/python/read_docx.py"))
+        .arg(repository("tests/python").join(script))
+        .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .expect("Python runs");
     let mut input = child.stdin.take().expect("it was asked for");
-    input.write_all(document).expect("written");
+    input.write_all(file).expect("written");
     drop(input);
     let output = child.wait_with_output().expect("an end");
-    assert!(output.status.success(), "python-docx can't read it");
+    assert!(output.status.success(), "{script} can't read it");
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
@@ -114,7 +117,7 @@ fn word_document_is_read_by_another_program() {
         export(&lecture, Some(&summary), ExportFormat::Docx),
         "the same bytes"
     );
-    let read = read(&document);
+    let read = read_by("read_docx.py", &[], &document);
     assert_eq!(read["title"], "Order");
     let note = "Built-in extractive summary: sentences picked from the transcript, written by no model. It covers 100 % of the transcript.";
     let ltr = |style: &str, text: &str| json!({ "style": style, "text": text, "rightToLeft": false });
