@@ -452,6 +452,16 @@ async function governs({ page, look, expect }) {
   await page.goto(`${base}/lectures/${given.lecture}`);
   await page.getByRole("button", { name: "Share" }).waitFor();
 
+  // What the accounts show while they wait.
+  await page.route("**/api/admin/users*", async (route) => {
+    await page.waitForTimeout(1000);
+    await route.fallback();
+  });
+  await page.goto(`${base}/admin`);
+  const part = page.locator("section", { has: page.getByRole("heading", { name: "Accounts" }) });
+  await part.getByText("Loading…").waitFor();
+  await rows.first().waitFor();
+  await page.unroute("**/api/admin/users*");
   done("users");
 }
 

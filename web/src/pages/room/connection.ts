@@ -29,7 +29,8 @@ export function useConnection(
     const room = newRoom(entry);
     const begin = async () => {
       // Before they say a word.
-      if (entry.language !== "") await speak(roomId, entry.language).catch(() => onTrouble("language"));
+      if (entry.captions && entry.language !== "")
+        await speak(roomId, entry.language).catch(() => onTrouble("language"));
       await publish(room, entry);
     };
     // Its last events come when the page may be elsewhere already.
