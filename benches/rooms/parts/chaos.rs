@@ -75,6 +75,19 @@ struct Surroundings {
     database: Wire,
 }
 
+impl Surroundings {
+    /// Which bursts nobody could hear, because no worker was in the room from some moment on until the next one came.
+    fn unheard(&self, room: &str, since: Option<f64>) -> impl Fn(&people::Played) -> bool + use<> {
+        let since = since.unwrap_or(f64::INFINITY);
+        let entered = self.workers.iter().filter_map(|worker| worker.listening(room));
+        let entered_at = entered
+            .map(|line| line.at)
+            .find(|at| *at > since)
+            .unwrap_or(f64::INFINITY);
+        move |burst| burst.ended_at > since - IN_FLIGHT_MS && burst.began_at < entered_at
+    }
+}
+
 /// What became of the words during some faults.
 struct Outcome {
     what: String,
@@ -155,7 +168,10 @@ impl Bench {
                 self.judge_captions(surroundings, &room, from, unheard_since)
                     .await?
             }
-            Room::Deleted => self.judge_transcript(&room, from, deleted_at).await?,
+            Room::Deleted => {
+                self.judge_transcript(surroundings, &room, from, deleted_at, unheard_since)
+                    .await?
+            }
         };
         let deleted = if end == Room::Deleted {
             ", room deleted meanwhile"
@@ -163,7 +179,11 @@ impl Bench {
             ""
         };
         outcome.what = format!("{}{deleted}", Names(faults));
-        anyhow::ensure!(outcome.score.expected > 1, "{}: nobody spoke", outcome.what);
+        anyhow::ensure!(
+            outcome.score.expected + outcome.unheard > 1,
+            "{}: nobody spoke",
+            outcome.what
+        );
         // What it leaves behind is made of it before the next.
         for worker in &surroundings.workers {
             self.calm(worker).await?;
@@ -224,16 +244,7 @@ impl Bench {
         let (began, over_at) = (Instant::now(), now_ms());
         let back_at = self.captioned(room, over_at).await?;
         sleep(2 * USUAL).await;
-        let entered = surroundings
-            .workers
-            .iter()
-            .filter_map(|worker| worker.listening(room));
-        let entered_at = entered.map(|line| line.at).fold(0.0, f64::max);
-        // Nobody can hear what is said while no worker is in the room.
-        let is_unheard = |burst: &people::Played| {
-            unheard_since
-                .is_some_and(|since| burst.ended_at > since - IN_FLIGHT_MS && burst.began_at < entered_at)
-        };
+        let is_unheard = surroundings.unheard(room, unheard_since);
         self.people.order(&people::Order::Hush).await?;
         sleep(LAST_BURST).await;
         while !self.is_caught_up(room, |burst| burst.began_at >= from && !is_unheard(burst))
@@ -273,17 +284,21 @@ impl Bench {
         })
     }
 
-    async fn judge_transcript(&mut self, room: &str, from: f64, deleted_at: f64) -> anyhow::Result<Outcome> {
+    async fn judge_transcript(
+        &mut self,
+        surroundings: &Surroundings,
+        room: &str,
+        from: f64,
+        deleted_at: f64,
+        unheard_since: Option<f64>,
+    ) -> anyhow::Result<Outcome> {
         let began = Instant::now();
         self.people.order(&people::Order::Hush).await?;
-        let played = self.played(room);
-        let was_heard =
-            |burst: &&people::Played| burst.began_at >= from && burst.ended_at < deleted_at - IN_FLIGHT_MS;
-        let numbers: Vec<u8> = played
-            .iter()
-            .filter(was_heard)
-            .map(|burst| burst.number)
-            .collect();
+        let is_unheard = surroundings.unheard(room, unheard_since);
+        let mut whole = self.played(room);
+        whole.retain(|burst| burst.began_at >= from && burst.ended_at < deleted_at - IN_FLIGHT_MS);
+        let heard = whole.iter().filter(|burst| !is_unheard(burst));
+        let numbers: Vec<u8> = heard.map(|burst| burst.number).collect();
         let missing = self.transcribed(room, &numbers, CATCH_UP).await?;
         let caught_up = began.elapsed().as_secs_f64();
         self.end(&[]).await?;
@@ -294,7 +309,7 @@ impl Bench {
                 lost: missing.iter().map(|number| format!("{room}/{number}")).collect(),
                 ..Score::default()
             },
-            unheard: 0,
+            unheard: whole.len() - numbers.len(),
             captions_again: None,
             caught_up,
         })
