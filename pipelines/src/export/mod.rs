@@ -77,7 +77,8 @@ impl ExportFormat {
 /// Writes `lecture` as a file of `format`; but for Word documents, all are UTF-8.
 ///
 /// `summary` goes into Markdown, Word documents and JSON; the other formats hold the transcript alone. Headings and notices
-/// are in the summary's or the lecture's language where there are [`Labels`] for it. The same input gives the same bytes.
+/// are in the summary's language, without one in the lecture's, where there are [`Labels`] for it. The same input gives the
+/// same bytes.
 ///
 /// # JSON
 /// One object; times are milliseconds since the meeting began, texts are as they were received.
@@ -99,13 +100,16 @@ impl ExportFormat {
 ///
 /// Readers must ignore fields they don't know.
 pub fn export(lecture: &Lecture, summary: Option<&Summary>, format: ExportFormat) -> Vec<u8> {
-    let language = language_of(lecture, summary);
-    let labels = Labels::of(language.as_deref());
+    let spoken = main_language(lecture);
+    let said = Labels::of(spoken.as_deref());
+    // The summary's, or else the one that most was said in.
+    let language = summary.and_then(|summary| summary.language.clone()).or(spoken);
+    let written = Labels::of(language.as_deref());
     match format {
-        ExportFormat::Vtt => vtt::write(lecture, labels).into_bytes(),
-        ExportFormat::Srt => srt::write(lecture, labels).into_bytes(),
-        ExportFormat::Txt => txt::write(lecture, labels).into_bytes(),
-        ExportFormat::Md => markdown::write(lecture, summary, labels).into_bytes(),
+        ExportFormat::Vtt => vtt::write(lecture, said).into_bytes(),
+        ExportFormat::Srt => srt::write(lecture, said).into_bytes(),
+        ExportFormat::Txt => txt::write(lecture, said).into_bytes(),
+        ExportFormat::Md => markdown::write(lecture, summary, written).into_bytes(),
         ExportFormat::Docx => docx::write(lecture, summary, language.as_deref()),
         ExportFormat::Json => json::write(lecture, summary),
     }
@@ -136,13 +140,6 @@ fn gap_notice(gap: &Gap, labels: &Labels) -> String {
         labels.colon,
         labels.gap_reason(gap.reason)
     )
-}
-
-/// What a file is labelled in: the summary's language, or else the one that most was said in.
-fn language_of(lecture: &Lecture, summary: Option<&Summary>) -> Option<String> {
-    summary
-        .and_then(|summary| summary.language.clone())
-        .or_else(|| main_language(lecture))
 }
 
 #[cfg(test)]
