@@ -2,7 +2,7 @@
 SHELL := bash
 export PATH := $(CURDIR)/.dev/bin:$(CURDIR)/.dev/go/bin:$(CURDIR)/.dev/node/bin:$(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo test chaos interop lint ci bench bench-service endurance record fuzz clean
+.PHONY: help demo test chaos interop lint ci bench bench-service bench-words endurance record fuzz clean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -46,6 +46,10 @@ bench: ## What the worker promises, measured (10 minutes and a release build); R
 bench-service: ## What the web service promises, measured, on SQLite, Postgres and PgBouncer (3 minutes and a release build)
 	scripts/setup test
 	LECTERN_SERVICES="livekit postgres pgbouncer" scripts/with-services cargo bench --locked --bench service
+
+bench-words: ## Word errors of captions and of the recogniser alone in SPEECH=FOLDER (WAV files, words in .txt), and what pages cost (a release build)
+	scripts/setup bench
+	$(if $(SPEECH),LECTERN_SPEECH=$(SPEECH)) cargo bench --locked --bench words
 
 endurance: ## What no test has time for: servers that freeze and die, and MINUTES=60 of people who come and go
 	scripts/setup test

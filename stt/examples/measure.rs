@@ -19,13 +19,18 @@ use tokio_tungstenite::tungstenite::Message;
 
 use lectern_stt::{Config, Server};
 
+#[path = "../../benches/words/score.rs"]
+mod score;
+
+use score::Score;
+
 const FRAME: Duration = Duration::from_millis(100);
 /// What the kernel counts processor time in.
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// What one stream of one file came to.
 struct Heard {
-    words: Vec<String>,
+    words: String,
     seconds: f64,
     /// By how much each final came later than the audio it is about was sent.
     delays: Vec<f64>,
@@ -86,16 +91,15 @@ async fn measure(address: &str, file: &Path, speakers: usize, pace: Pace) {
     let audio: f64 = heard.iter().map(|heard| heard.seconds).sum();
     let said =
         std::fs::read_to_string(file.with_extension("txt")).expect("the words are in a .txt beside it");
-    let said = normalised(&said);
-    let errors: usize = heard.iter().map(|heard| distance(&said, &heard.words)).sum();
+    let scores: Vec<Score> = heard.iter().map(|heard| Score::of(&said, &heard.words)).collect();
     let mut delays: Vec<f64> = heard.into_iter().flat_map(|heard| heard.delays).collect();
     delays.sort_by(f64::total_cmp);
     println!(
         "{} × {speakers}: {audio:.0} s of audio in {:.1} s, word errors {:.1} % of {}, processor {:.3} s per second{}",
         file.file_stem().unwrap_or_default().to_string_lossy(),
         began.elapsed().as_secs_f64(),
-        100.0 * errors as f64 / (said.len() * speakers) as f64,
-        said.len(),
+        scores.iter().map(Score::percent).sum::<f64>() / speakers as f64,
+        scores.first().map_or(0, |score| score.words),
         (processor_seconds() - processor) / audio,
         match (pace, delays.as_slice()) {
             (Pace::Speech, [.., slowest]) => format!(
@@ -142,7 +146,7 @@ async fn stream(address: String, file: PathBuf, pace: Pace) -> Heard {
         sink
     });
     let mut heard = Heard {
-        words: Vec::new(),
+        words: String::new(),
         seconds,
         delays: Vec::new(),
     };
@@ -152,7 +156,8 @@ async fn stream(address: String, file: PathBuf, pace: Pace) -> Heard {
             let text = message["channel"]["alternatives"][0]["transcript"]
                 .as_str()
                 .unwrap_or_default();
-            heard.words.extend(normalised(text));
+            heard.words.push_str(text);
+            heard.words.push(' ');
             let end = message["start"].as_f64().unwrap_or(0.0) + message["duration"].as_f64().unwrap_or(0.0);
             heard.delays.push(began.elapsed().as_secs_f64() - end);
         }
@@ -160,29 +165,6 @@ async fn stream(address: String, file: PathBuf, pace: Pace) -> Heard {
     // The sending half is kept to here: dropping it early would close the stream.
     drop(sending.await.expect("no panic"));
     heard
-}
-
-/// Words in lower case, without anything that isn't spoken.
-fn normalised(text: &str) -> Vec<String> {
-    let text = text.to_lowercase().replace('’', "'");
-    text.split(|character: char| !character.is_alphabetic() && character != '\'')
-        .map(|word| word.trim_matches('\'').to_owned())
-        .filter(|word| !word.is_empty())
-        .collect()
-}
-
-/// The least number of words to change, drop and add.
-fn distance(said: &[String], heard: &[String]) -> usize {
-    let mut row: Vec<usize> = (0..=heard.len()).collect();
-    for (i, said) in said.iter().enumerate() {
-        let mut next = vec![i + 1];
-        for (j, heard) in heard.iter().enumerate() {
-            let change = row[j] + usize::from(said != heard);
-            next.push(change.min(row[j + 1] + 1).min(next[j] + 1));
-        }
-        row = next;
-    }
-    row[heard.len()]
 }
 
 /// Processor time of this process so far, where `/proc` tells it.
