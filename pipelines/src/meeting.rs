@@ -7,8 +7,8 @@ use std::{
 };
 
 use crate::{
-    AudioFrame, Caption, CaptionKind, ConnectionId, Gap, Health, MediaTime, Participant, ParticipantIdentity,
-    Segment, SegmentId, TrackKey, TrackSid,
+    AudioFrame, Caption, CaptionKind, ConnectionId, Gap, Health, HealthState, MediaTime, Participant,
+    ParticipantIdentity, Segment, SegmentId, TrackKey, TrackSid,
     audio::SAMPLES_PER_MS,
     gate::GateSettings,
     stt::{Connecting, Keyterms, Session, SessionOutput, SpeechEvent, SttSettings},
@@ -266,16 +266,18 @@ impl Meeting {
             return;
         };
         track.put_aside();
+        let is_behind = track.is_behind();
         let Track {
             sid,
             speaker,
             numbers,
             live,
             late,
+            is_told_behind,
             ..
         } = track;
         let speaker = || speaker_of(&self.participants, speaker);
-        let (mut is_answered, mut told) = (false, None);
+        let mut is_answered = false;
         for Recognition {
             session,
             transcript,
@@ -336,15 +338,22 @@ impl Meeting {
                     // How what is being said fares is what people should know.
                     SessionOutput::Health(_) if *purpose == SttPurpose::Late => continue,
                     SessionOutput::Health(state) => {
-                        told = Some(state);
-                        continue;
+                        *is_told_behind = is_behind && state == HealthState::Listening;
+                        Output::Health(Health {
+                            track: sid.clone(),
+                            state: if *is_told_behind {
+                                HealthState::Behind
+                            } else {
+                                state
+                            },
+                        })
                     }
                     SessionOutput::Rejected(reason) => Output::Rejected(reason),
                 };
                 self.outputs.push_back(output);
             }
         }
-        if let Some(state) = track.health(told) {
+        if let Some(state) = track.news_of_lateness() {
             let track = track.sid.clone();
             self.outputs.push_back(Output::Health(Health { track, state }));
         }

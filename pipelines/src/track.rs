@@ -22,7 +22,7 @@ pub(crate) struct Track {
     /// With what was known of the first piece that waits.
     aside: Option<Transcript>,
     /// Whether people know that something is late.
-    is_told_behind: bool,
+    pub(crate) is_told_behind: bool,
     key: TrackKey,
     clock: TrackClock,
     resampler: Option<Resampler>,
@@ -178,16 +178,12 @@ impl Track {
         true
     }
 
-    /// What people are to be told of how it fares, given what the session that goes with what is being said has to tell.
-    pub(crate) fn health(&mut self, told: Option<HealthState>) -> Option<HealthState> {
-        if told.is_some() {
-            self.is_told_behind = false;
-        }
+    /// What people are to be told when something begins or ceases to be late.
+    pub(crate) fn news_of_lateness(&mut self) -> Option<HealthState> {
         let is_behind = self.is_behind() && self.live.session.is_listening();
-        if self.is_told_behind == is_behind {
-            return told;
+        if std::mem::replace(&mut self.is_told_behind, is_behind) == is_behind {
+            return None;
         }
-        self.is_told_behind = is_behind;
         Some(match is_behind {
             true => HealthState::Behind,
             false => HealthState::Listening,

@@ -156,7 +156,7 @@ impl Session {
                 not_before: MediaTime::ZERO,
             },
             pending: Pending::default(),
-            spool: Some(Spool::new()),
+            spool: Some(Spool::default()),
             retry: Retry { failures: 0, salt },
             dropped: None,
             health: HealthState::Listening,

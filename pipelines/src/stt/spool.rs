@@ -11,9 +11,10 @@ use crate::SAMPLE_RATE_HZ;
 ///
 /// It comes in as it was said and goes out in [`Piece`]s that begin and end at pauses where they can, so that several
 /// connections may work on them at once. Bounded by its owner through [`Spool::drop_oldest`].
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Spool {
-    encoder: Encoder,
+    /// Tens of kilobytes; most tracks never need it.
+    encoder: Option<Encoder>,
     stretches: VecDeque<Stretch>,
     samples: u64,
     /// Samples that don't fill a frame yet, of the last stretch.
@@ -42,20 +43,6 @@ pub(crate) struct Piece {
 }
 
 impl Spool {
-    pub(crate) fn new() -> Self {
-        let mut encoder = Encoder::new(SAMPLE_RATE_HZ, Channels::Mono, Application::Voip)
-            .expect("Opus knows 16 kHz and one channel");
-        encoder
-            .set_bitrate(Bitrate::Bits(BITS_PER_SECOND))
-            .expect("Opus knows this rate");
-        Self {
-            encoder,
-            stretches: VecDeque::new(),
-            samples: 0,
-            partial: Vec::new(),
-        }
-    }
-
     /// Puts aside what was said after all that is here.
     pub(crate) fn push(&mut self, item: &Item) {
         match item {
@@ -119,7 +106,7 @@ impl Spool {
             .is_some_and(|last| !last.ends_utterance && last.position + last.samples == position);
         if !goes_on {
             self.end_frame();
-            self.encoder.reset_state().expect("an encoder can begin anew");
+            self.encoder = Some(new_encoder());
         }
         if !goes_on
             || self
@@ -144,15 +131,17 @@ impl Spool {
         self.partial.extend_from_slice(samples);
         let last = self.stretches.back_mut().expect("just made sure of");
         last.samples += samples.len() as u64;
+        let encoder = self.encoder.get_or_insert_with(new_encoder);
         let mut frames = self.partial.chunks_exact(FRAME_SAMPLES);
         for frame in &mut frames {
-            encode(&mut self.encoder, frame, &mut last.frames);
+            encode(encoder, frame, &mut last.frames);
         }
         self.partial = frames.remainder().to_vec();
     }
 
     fn end_utterance(&mut self) {
         self.end_frame();
+        self.encoder = None;
         if let Some(last) = self.stretches.back_mut() {
             last.ends_utterance = true;
         }
@@ -165,7 +154,8 @@ impl Spool {
         }
         self.partial.resize(FRAME_SAMPLES, 0);
         let last = self.stretches.back_mut().expect("samples belong to a stretch");
-        encode(&mut self.encoder, &self.partial, &mut last.frames);
+        let encoder = self.encoder.get_or_insert_with(new_encoder);
+        encode(encoder, &self.partial, &mut last.frames);
         self.partial.clear();
     }
 }
@@ -192,6 +182,15 @@ impl Stretch {
             items.push(Item::UtteranceEnd);
         }
     }
+}
+
+fn new_encoder() -> Encoder {
+    let mut encoder = Encoder::new(SAMPLE_RATE_HZ, Channels::Mono, Application::Voip)
+        .expect("Opus knows 16 kHz and one channel");
+    encoder
+        .set_bitrate(Bitrate::Bits(BITS_PER_SECOND))
+        .expect("Opus knows this rate");
+    encoder
 }
 
 fn encode(encoder: &mut Encoder, frame: &[i16], frames: &mut Vec<u8>) {
@@ -247,7 +246,7 @@ mod tests {
     #[test]
     fn what_was_said_comes_back_as_it_sounded() {
         let said = voice(3_000);
-        let mut spool = Spool::new();
+        let mut spool = Spool::default();
         for (n, samples) in said.chunks(640).enumerate() {
             spool.push(&Item::Audio {
                 position: 5_000 + n as u64 * 640,
@@ -279,7 +278,7 @@ mod tests {
 
     #[test]
     fn pieces_end_at_pauses_and_where_nobody_pauses_anyway() {
-        let mut spool = Spool::new();
+        let mut spool = Spool::default();
         let mut position = 0;
         for seconds in [4, 4, 8, 70] {
             for _ in 0..seconds {
@@ -312,7 +311,7 @@ mod tests {
             parts in prop::collection::vec((0u64..3_000, 1usize..40_000, any::<bool>()), 1..12),
             dropped in 0usize..3,
         ) {
-            let mut spool = Spool::new();
+            let mut spool = Spool::default();
             let mut position = 0;
             let mut said = Vec::new();
             for (pause, length, ends) in parts {
