@@ -13,7 +13,7 @@ use crate::SAMPLE_RATE_HZ;
 /// connections may work on them at once. Bounded by its owner through [`Spool::drop_oldest`].
 #[derive(Debug, Default)]
 pub(crate) struct Spool {
-    /// Tens of kilobytes; most tracks never need it.
+    /// There while the last stretch may go on: tens of kilobytes that most tracks never need.
     encoder: Option<Encoder>,
     stretches: VecDeque<Stretch>,
     samples: u64,
@@ -100,20 +100,12 @@ impl Spool {
     }
 
     fn push_audio(&mut self, position: u64, samples: &[i16]) {
-        let goes_on = self
-            .stretches
-            .back()
-            .is_some_and(|last| !last.ends_utterance && last.position + last.samples == position);
+        let goes_on = self.encoder.is_some() && self.end() == Some(position);
         if !goes_on {
             self.end_frame();
-            self.encoder = Some(new_encoder());
         }
-        if !goes_on
-            || self
-                .stretches
-                .back()
-                .is_some_and(|last| last.samples >= STRETCH_SAMPLES)
-        {
+        let is_full = |last: &Stretch| last.samples >= STRETCH_SAMPLES;
+        if !goes_on || self.stretches.back().is_some_and(is_full) {
             // A frame must not belong to two.
             let carried = self.partial.len() as u64;
             if let Some(last) = self.stretches.back_mut() {
@@ -131,7 +123,10 @@ impl Spool {
         self.partial.extend_from_slice(samples);
         let last = self.stretches.back_mut().expect("just made sure of");
         last.samples += samples.len() as u64;
-        let encoder = self.encoder.get_or_insert_with(new_encoder);
+        let encoder = match goes_on {
+            true => self.encoder.get_or_insert_with(new_encoder),
+            false => self.encoder.insert(new_encoder()),
+        };
         let mut frames = self.partial.chunks_exact(FRAME_SAMPLES);
         for frame in &mut frames {
             encode(encoder, frame, &mut last.frames);
@@ -147,15 +142,15 @@ impl Spool {
         }
     }
 
-    /// What doesn't fill a frame is followed by silence in it.
+    /// What doesn't fill a frame is followed by silence in it, so that nothing can go on behind it.
     fn end_frame(&mut self) {
         if self.partial.is_empty() {
             return;
         }
         self.partial.resize(FRAME_SAMPLES, 0);
         let last = self.stretches.back_mut().expect("samples belong to a stretch");
-        let encoder = self.encoder.get_or_insert_with(new_encoder);
-        encode(encoder, &self.partial, &mut last.frames);
+        let mut encoder = self.encoder.take().expect("a frame has been begun");
+        encode(&mut encoder, &self.partial, &mut last.frames);
         self.partial.clear();
     }
 }
@@ -301,6 +296,39 @@ mod tests {
             .collect();
         assert_eq!(seconds, [16, 20, 20, 20, 10]);
         assert_eq!(spool.samples(), 0);
+    }
+
+    #[test]
+    fn taking_the_oldest_moves_nothing_that_follows() {
+        let mut spool = Spool::default();
+        let mut position = 0;
+        let mut push = |spool: &mut Spool, samples: usize| {
+            let samples = vec![7; samples];
+            spool.push(&Item::Audio {
+                position,
+                samples: samples.clone(),
+            });
+            position += samples.len() as u64;
+        };
+        push(&mut spool, 16_000);
+        push(&mut spool, 100);
+        assert_eq!(spool.drop_oldest(), Some((0, 16_000)));
+        push(&mut spool, 540);
+        spool.end_frame();
+        for stretch in &spool.stretches {
+            let mut frames = 0;
+            let mut rest = stretch.frames.as_slice();
+            while let Some((length, later)) = rest.split_first() {
+                rest = &later[usize::from(*length)..];
+                frames += 1;
+            }
+            assert_eq!(
+                frames,
+                stretch.samples.div_ceil(FRAME_SAMPLES as u64),
+                "silence stands amid {stretch:?}"
+            );
+        }
+        assert_eq!(shape(&take_all(&mut spool)).0, [(16_000, 16_640)]);
     }
 
     proptest! {
