@@ -6,6 +6,8 @@
 
 mod bench;
 mod children;
+#[path = "../../tests/support/database.rs"]
+mod database;
 mod ear;
 mod measure;
 mod parts;

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{
     end_room, finals,
-    support::{Client, Lectern, PATIENCE, Server, new_database, wait_for, wire::Wire},
+    support::{Client, Lectern, PATIENCE, Server, database::cuttable_database, variable, wait_for},
     text, wait_for_pdf,
 };
 
@@ -12,7 +12,7 @@ use crate::{
 async fn database_that_is_away_costs_no_word() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = Server::start(folder.path());
-    let (wire, url) = cuttable_database().await;
+    let (wire, url) = cuttable_database(&variable("TEST_DATABASE_URL"), "outage").await;
     let settings = [("DATABASE_URL", url.as_str())];
     let lectern = Lectern::agent(&server, &folder.path().join("data"), &settings);
 
@@ -49,14 +49,4 @@ async fn database_that_is_away_costs_no_word() {
     let words = said.join(" ").split_whitespace().count();
     assert!(words >= 16, "of 20 words {words} are kept: {said:?}");
     assert_eq!(transcript["gaps"], Value::Array(Vec::new()));
-}
-
-/// A database of our own, for others would end our meetings while we can't say that we are there.
-async fn cuttable_database() -> (Wire, String) {
-    let given = new_database("outage").await;
-    let (server, name) = given.rsplit_once('/').expect("a URL that names a database");
-    let (host, port) = server.rsplit_once(':').expect("a URL with a port");
-    let wire = Wire::to(port.parse().expect("a port")).await;
-    let url = format!("{host}:{}/{name}", wire.port);
-    (wire, url)
 }

@@ -8,7 +8,7 @@ use tokio::time::{sleep, timeout};
 
 use super::{
     AUSTEN, assert_captioned, finals,
-    support::{Client, Lectern, PATIENCE, Server, free_port, new_database, repository, variable},
+    support::{Client, Lectern, PATIENCE, Server, database::new_database, free_port, repository, variable},
 };
 
 /// Somebody who calls the service.
@@ -345,7 +345,8 @@ async fn odd_calls_find_no_fault_of_ours_on_sqlite() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn odd_calls_find_no_fault_of_ours_on_postgres() {
-    odd_calls_find_no_fault_of_ours(Some(new_database("odd").await)).await;
+    let database = new_database(&variable("TEST_DATABASE_URL"), "odd").await;
+    odd_calls_find_no_fault_of_ours(Some(database)).await;
 }
 
 /// Everything in one process, and somebody who calls it without any proof.

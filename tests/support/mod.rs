@@ -1,6 +1,7 @@
 //! Real servers and a real worker for contract tests: each test has its own.
 
 pub(crate) mod authority;
+pub(crate) mod database;
 pub(crate) mod recogniser;
 pub(crate) mod wire;
 
@@ -19,7 +20,6 @@ use lectern_agent::LiveKit;
 use livekit_api::access_token::{AccessToken, VideoGrants};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, Connection, PgConnection, raw_sql};
 
 /// A LiveKit server that nobody else uses.
 pub(crate) struct Server {
@@ -427,19 +427,6 @@ pub(crate) fn wait_for(what: &str, patience: Duration, test: impl Fn() -> bool) 
 pub(crate) fn variable(name: &str) -> String {
     std::env::var(name)
         .unwrap_or_else(|_| panic!("{name} is not set: run `make test`, or scripts/with-services COMMAND"))
-}
-
-/// A database of its own on the tests' Postgres server: its URL.
-pub(crate) async fn new_database(purpose: &str) -> String {
-    let given = variable("TEST_DATABASE_URL");
-    let mut connection = PgConnection::connect(&given).await.expect("Postgres is up");
-    let name = format!("lectern_{purpose}_{}", std::process::id());
-    raw_sql(AssertSqlSafe(format!("create database {name}")))
-        .execute(&mut connection)
-        .await
-        .expect("a new database");
-    let (server, _) = given.rsplit_once('/').expect("a URL that names a database");
-    format!("{server}/{name}")
 }
 
 pub(crate) fn repository(path: &str) -> PathBuf {

@@ -3,7 +3,6 @@
 use std::{fmt, io::Write as _, time::Duration};
 
 use anyhow::Context as _;
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, raw_sql};
 use tokio::{
     process::Command,
     time::{Instant, sleep},
@@ -11,6 +10,7 @@ use tokio::{
 
 use crate::{
     bench::{Bench, USUAL},
+    database::cuttable_database,
     measure::now_ms,
     people,
     recogniser::{Failure, Order, bursts_in},
@@ -102,7 +102,7 @@ struct Outcome {
 impl Bench {
     pub(crate) async fn chaos(&mut self) -> anyhow::Result<()> {
         let began = Instant::now();
-        let (database, url) = database().await?;
+        let (database, url) = cuttable_database(&variable("TEST_DATABASE_URL")?, "chaos").await;
         self.surroundings.database_url = Some(url);
         let mut surroundings = Surroundings {
             workers: Vec::new(),
@@ -410,23 +410,6 @@ async fn signal(name: &str, process: &str) -> anyhow::Result<()> {
         .await?;
     anyhow::ensure!(status.success(), "kill -{name}: {status}");
     Ok(())
-}
-
-/// A database of our own, and the only way to it.
-async fn database() -> anyhow::Result<(Wire, String)> {
-    let given = variable("TEST_DATABASE_URL")?;
-    let name = format!("lectern_chaos_{}", std::process::id());
-    let mut connection = PgConnection::connect(&given).await?;
-    raw_sql(AssertSqlSafe(format!("create database {name}")))
-        .execute(&mut connection)
-        .await?;
-    let (server, _) = given
-        .rsplit_once('/')
-        .context("a database URL names a database")?;
-    let (host, port) = server.rsplit_once(':').context("a database URL has a port")?;
-    let wire = Wire::to(port.parse()?).await;
-    let url = format!("{host}:{}/{name}", wire.port);
-    Ok((wire, url))
 }
 
 const HEAD: &str = "fault                                                                    utterances  lost  doubled  unheard  captions again  caught up";
