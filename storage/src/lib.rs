@@ -29,6 +29,7 @@ mod meeting;
 mod objects;
 mod outbox;
 mod page;
+pub mod records;
 mod retention;
 mod room;
 mod room_news;
