@@ -2,7 +2,12 @@
 //!
 //! Everything arrives as text, so that [`Problems`] can name every mistake at once instead of the first.
 
-use std::{fmt::Display, path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    fmt::Display,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
 
 use anyhow::bail;
 use lectern_agent::{CaptionForms, LiveKit, Llm, NetworkPaths, ScreenShareAudio, Stt, SttUrl, Visibility};
@@ -185,6 +190,10 @@ pub(crate) struct AgentArgs {
     /// Whether a shared screen's sound is captioned: `true` or `false`.
     #[arg(long, env = "LECTERN_SCREEN_SHARE_AUDIO", default_value = "false")]
     pub(crate) screen_share_audio: String,
+    /// Where speech is kept until it is recognised: `disk` (in the data folder, so that another worker can go on with it)
+    /// or `memory`.
+    #[arg(long, env = "LECTERN_SPEECH_LOG", default_value = "disk")]
+    pub(crate) speech_log: String,
     /// Wire forms of captions, separated by commas: text-streams, transcription-packets, data-packets.
     #[arg(
         long,
@@ -469,6 +478,16 @@ impl AgentArgs {
         )
     }
 
+    /// The folder for speech that is not recognised yet, below the data folder.
+    pub(crate) fn speech_logs(&self, data: &Path, problems: &mut Problems) -> Option<PathBuf> {
+        let is_kept = problems.one_of(
+            "LECTERN_SPEECH_LOG",
+            &self.speech_log,
+            &[("disk", true), ("memory", false)],
+        );
+        is_kept.then(|| data.join("speech"))
+    }
+
     /// The wire forms of captions.
     pub(crate) fn caption_forms(&self, problems: &mut Problems) -> CaptionForms {
         let mut forms = CaptionForms {
@@ -555,6 +574,7 @@ mod tests {
             "--rooms-max=many",
             "--visibility=loud",
             "--network-paths=pigeon",
+            "--speech-log=tape",
             "--caption-forms=text-streams,smoke",
             "--s3-endpoint=http://127.0.0.1:9000",
             // Whatever the environment of the tests has.
@@ -569,6 +589,7 @@ mod tests {
         all.agent.rooms_max(&mut problems);
         all.agent.visibility(&mut problems);
         all.agent.network_paths(&mut problems);
+        all.agent.speech_logs(Path::new("data"), &mut problems);
         all.agent.caption_forms(&mut problems);
         let error = problems.finish().expect_err("there are mistakes").to_string();
         for part in [
@@ -579,6 +600,7 @@ mod tests {
             "ROOMS_MAX is \"many\"",
             "hidden, visible",
             "direct, stun, relay",
+            "disk, memory",
             "smoke",
             "S3_BUCKET",
         ] {

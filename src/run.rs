@@ -362,6 +362,7 @@ impl UpArgs {
             caption_forms: self.agent.caption_forms(&mut problems),
             stt: self.stt.connections(&url, DEEPGRAM_CATCH_UP_RATE, &mut problems),
             llm: self.llm.llm(&mut problems),
+            speech_logs: self.agent.speech_logs(&self.storage.data, &mut problems),
             render_program: std::env::current_exe().context("our own executable is not to be found")?,
             paper: self.pdf.paper(&mut problems),
         };

@@ -28,6 +28,9 @@ pub struct Config {
     pub stt: Stt,
     /// The language model; without one summaries are extractive.
     pub llm: Option<Llm>,
+    /// The folder for logs of what was heard and not recognised yet; without one that is kept in memory alone, and lost
+    /// with the process.
+    pub speech_logs: Option<PathBuf>,
     /// The program whose `render` command turns minutes into a PDF; usually our own executable.
     pub render_program: PathBuf,
     /// The paper of every PDF; what is usual where the summary's language is spoken if absent.

@@ -18,9 +18,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use lectern_pipelines::{
-    Caption, ConnectionId, Event as CoreEvent, GateSettings, Health, HealthState, MediaTime, Meeting,
-    MeetingId, Output, RoomName, RoomSid, SegmentId, Settings, Stage, SttEnd, SttSettings, TrackClock,
-    UnixMillis,
+    Caption, ConnectionId, Event as CoreEvent, GateSettings, Health, HealthState, LateSpeech, MediaTime,
+    Meeting, MeetingId, Output, RoomName, RoomSid, SegmentId, Settings, Stage, SttEnd, SttSettings,
+    TrackClock, UnixMillis,
 };
 use lectern_storage::{MeetingWriter, NotTaken, OpenedMeeting, Receipt, Record, RoomWishes};
 
@@ -29,6 +29,7 @@ use crate::{
     backoff::insist,
     chat,
     cover::unix_now,
+    journal::JournalFile,
     room::{Departure, Room, RoomEvent, RoomSettings},
     stt::{SttEvent, SttNews, SttSocket},
 };
@@ -96,11 +97,13 @@ const LEASE_WHILE_ENDING: Duration = Duration::from_secs(60);
 /// How long after the room's end last finals are waited for.
 const LAST_FINALS: Duration = Duration::from_secs(4);
 /// How long after the room's end a recogniser is waited for that is away. Then a gap says what it did not hear.
-const LATE_WORDS: Duration = Duration::from_secs(600);
+pub(crate) const LATE_WORDS: Duration = Duration::from_secs(600);
 /// How long a meeting that is handed back may take, whatever the recogniser and the database do.
 const HAND_BACK_TIMEOUT: Duration = Duration::from_secs(15);
 /// Messages of all of a room's recogniser connections that wait for us; beyond it TCP holds them back.
-const NEWS_MAX: usize = 256;
+pub(crate) const NEWS_MAX: usize = 256;
+/// What is heard is put on disk so often: so much of it dies with a worker at most.
+const JOURNAL_INTERVAL: Duration = Duration::from_millis(200);
 /// How soon records are handed in again that the writer had no room for.
 const WRITE_RETRY: Duration = Duration::from_millis(100);
 /// Bytes of 16-bit samples at 16 kHz.
@@ -186,6 +189,10 @@ struct Driver {
     /// Records that the writer had no room for, in order. The database is away; nothing is dropped.
     unwritten: VecDeque<Record>,
     write_retry: Interval,
+    /// Where what is heard is kept until it is recognised.
+    journal: Option<JournalFile>,
+    /// When it was last given something.
+    journal_at: Instant,
     /// When the recogniser said what is being handled, and what waits to be stored.
     heard_now: Option<Instant>,
     heard: HashMap<SegmentId, Instant>,
@@ -237,8 +244,16 @@ impl Driver {
         let (writer, receipts) = context.writer.meeting(opened.id.clone());
         let mut write_retry = interval(WRITE_RETRY);
         write_retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let journal = context
+            .journals
+            .as_ref()
+            .map(|journals| journals.open(&opened.id));
+        let meeting = Meeting::new(settings_of(&context.config.stt, wishes));
         Self {
-            meeting: Meeting::new(settings_of(&context.config.stt, wishes)),
+            meeting: match journal {
+                Some(_) => meeting.with_journal(),
+                None => meeting,
+            },
             context,
             name,
             room,
@@ -255,6 +270,8 @@ impl Driver {
             receipts,
             unwritten: VecDeque::new(),
             write_retry,
+            journal,
+            journal_at: Instant::now(),
             heard_now: None,
             heard: HashMap::new(),
             reopening: None,
@@ -433,6 +450,7 @@ impl Driver {
 
     /// Tells the core, and does what it wants.
     fn feed(&mut self, event: CoreEvent<'_>) {
+        let is_audio = matches!(event, CoreEvent::Audio { .. });
         self.meeting.handle(event, self.now());
         self.drain();
         while let Some(connection) = self.stuck.pop() {
@@ -449,7 +467,23 @@ impl Driver {
             );
             self.drain();
         }
+        // Of audio there is some more every few milliseconds.
+        if !is_audio || self.journal_at.elapsed() >= JOURNAL_INTERVAL {
+            self.log_speech();
+        }
         self.schedule();
+    }
+
+    /// Keeps what was heard, and says of which speech nobody needs it any more.
+    fn log_speech(&mut self) {
+        let Some(journal) = &self.journal else { return };
+        self.journal_at = Instant::now();
+        while self.meeting.journal_waiting() > 0 {
+            if journal.try_append(self.meeting.take_journal()).is_err() {
+                metrics::counter!("lectern_speech_logs_lost_total").increment(1);
+                self.meeting.lose_journal();
+            }
+        }
     }
 
     fn now(&self) -> MediaTime {
@@ -579,6 +613,7 @@ impl Driver {
                 ending.is_hurried = true;
                 self.feed(CoreEvent::RoomEnded {
                     late_words: Duration::ZERO,
+                    then: LateSpeech::LeftToOthers,
                 });
             }
         }
@@ -603,9 +638,9 @@ impl Driver {
             tokio::spawn(async move { mark_ended(&context, &meeting).await })
         });
         // Of a room that goes on, whoever follows us there must not wait.
-        let late_words = match end {
-            RoomEnd::Ended => LATE_WORDS,
-            RoomEnd::Interrupted(_) | RoomEnd::HandedBack => Duration::ZERO,
+        let (late_words, then) = match end {
+            RoomEnd::Ended => (LATE_WORDS, LateSpeech::GivenUp),
+            RoomEnd::Interrupted(_) | RoomEnd::HandedBack => (Duration::ZERO, LateSpeech::LeftToOthers),
         };
         self.ending = Some(Ending {
             is_hurried: end == RoomEnd::HandedBack,
@@ -613,7 +648,7 @@ impl Driver {
             give_up_at,
             advancing,
         });
-        self.feed(CoreEvent::RoomEnded { late_words });
+        self.feed(CoreEvent::RoomEnded { late_words, then });
     }
 
     fn give_up(&mut self) {
@@ -629,6 +664,9 @@ impl Driver {
     async fn finish(self, shutdown: &CancellationToken) -> RoomEnd {
         let Ending { end, advancing, .. } = self.ending.expect("the loop ends by an ending");
         let (context, meeting, writer) = (self.context, self.meeting_id, self.writer);
+        let leaves_speech = self.meeting.leaves_speech();
+        // From now on others may take it.
+        drop(self.journal);
         let leave = async {
             self.room.close().await;
             chat::settle(self.chat).await;
@@ -639,7 +677,9 @@ impl Driver {
             if let Some(advancing) = advancing {
                 // If it panicked, the next step finds the meeting live and does nothing.
                 let _ = advancing.await;
-                mark_transcribed(&context, &meeting).await;
+                if !leaves_speech {
+                    mark_transcribed(&context, &meeting).await;
+                }
             }
             context.held.remove(&meeting);
             insist("release a meeting", || {
@@ -729,7 +769,7 @@ async fn mark_transcribed(context: &Context, meeting: &MeetingId) {
 }
 
 /// How a room is listened to, in its own language and with its own words if it has any.
-fn settings_of(stt: &Stt, wishes: RoomWishes) -> Settings {
+pub(crate) fn settings_of(stt: &Stt, wishes: RoomWishes) -> Settings {
     let asked = SttSettings {
         language: wishes.language.or_else(|| stt.settings.language.clone()),
         ..stt.settings.clone()

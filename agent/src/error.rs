@@ -58,6 +58,9 @@ pub enum Error {
     /// The PDF could not be rendered.
     #[error("rendering the PDF: {0}")]
     Render(String),
+    /// The log of what a dead worker heard can't be read or removed.
+    #[error("the log of what was heard: {0}")]
+    SpeechLog(std::io::Error),
     /// A step after a room's end panicked.
     #[error("a step panicked: {0}")]
     Panicked(String),

@@ -9,10 +9,12 @@ mod config;
 mod cover;
 mod driver;
 mod error;
+mod journal;
 mod link;
 mod llm;
 mod probe;
 mod reconcile;
+mod recovery;
 mod replies;
 mod room;
 mod rooms;
@@ -45,7 +47,7 @@ pub use run::run;
 pub use stt::{Recogniser, SocketStuck, SttConfigError, SttEvent, SttMessage, SttNews, SttSocket, SttUrl};
 pub use summary::{Summarised, Summariser, Wishes};
 
-use crate::{chat::Chats, cover::Held};
+use crate::{chat::Chats, cover::Held, journal::Journals};
 
 /// What every room and every stage of one worker process shares.
 #[derive(Debug)]
@@ -65,6 +67,8 @@ pub struct Context {
     /// Told when LiveKit's rooms should be compared with ours at once.
     pub reconcile_wake: Notify,
     recogniser: Recogniser,
+    /// Nothing where what is heard is kept in memory alone.
+    journals: Option<Journals>,
     /// Nothing where chat is not shared with LiveKit's components.
     chats: Option<Chats>,
     held: Held,
@@ -74,8 +78,10 @@ pub struct Context {
 impl Context {
     /// Puts together what the worker's parts share.
     pub fn new(config: Config, database: Database, writer: Writer, objects: Objects) -> Result<Self, Error> {
+        let journals = config.speech_logs.as_deref().map(Journals::start);
         Ok(Self {
             recogniser: Recogniser::new(&config.stt)?,
+            journals: journals.transpose().map_err(Error::SpeechLog)?,
             chats: None,
             config,
             database,

@@ -28,6 +28,7 @@ use crate::{
         Absence, Action, Depth, KnownRooms, LEASE_GRACE, LEFT_TO_DISPATCH, Observation, Standpoint, Unheld,
         observe, plan,
     },
+    recovery,
     rooms::{Finished, Outcome, Rooms},
     server::{ListedRoom, Server},
     stages,
@@ -496,7 +497,10 @@ impl Agent {
         let (context, stop) = (Arc::clone(&self.context), self.stages_stop.clone());
         self.stages.spawn(async move {
             sleep(delay).await;
-            stages::run(context, stop).await;
+            tokio::join!(
+                recovery::run(Arc::clone(&context), stop.clone()),
+                stages::run(context, stop)
+            );
         });
     }
 

@@ -9,7 +9,10 @@ mod render;
 use std::{
     future::Future,
     panic::AssertUnwindSafe,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -30,6 +33,7 @@ use self::render::Renderer;
 use crate::{
     Context, Error, Replies,
     cover::unix_now,
+    recovery,
     rooms::words_of,
     summary::{Summariser, Wishes, compute},
 };
@@ -38,7 +42,7 @@ use crate::{
 ///
 /// Looks for work every second, and at once when [`Context::stages_wake`] is told.
 pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
-    let stages = Arc::new(Stages::new(context));
+    let stages = Arc::new(Stages::new(context, stop.clone()));
     let mut working = JoinSet::new();
     let mut poll = interval(POLL_INTERVAL);
     poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -49,7 +53,9 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
         round += 1;
         // A name for each round: what one has begun is nothing that the next may begin again.
         let holder = format!("{}/stages/{round}", stages.context.holder);
-        for meeting in stages.claim(&holder, MEETINGS_AT_ONCE - working.len()).await {
+        // Who waits for words holds up nobody.
+        let busy = working.len() - stages.waiting.load(Ordering::Relaxed).min(working.len());
+        for meeting in stages.claim(&holder, MEETINGS_AT_ONCE.saturating_sub(busy)).await {
             working.spawn(Arc::clone(&stages).bring_to_its_end(meeting, holder.clone()));
         }
         if last {
@@ -90,6 +96,9 @@ struct Stages {
     context: Arc<Context>,
     renderer: Renderer,
     summariser: Summariser,
+    /// Meetings whose last words are being recognised.
+    waiting: AtomicUsize,
+    stop: CancellationToken,
 }
 
 /// How the work on a meeting ended.
@@ -101,7 +110,7 @@ enum End {
 }
 
 impl Stages {
-    fn new(context: Arc<Context>) -> Self {
+    fn new(context: Arc<Context>, stop: CancellationToken) -> Self {
         let summariser = Summariser::new(context.config.llm.as_ref()).unwrap_or_else(|error| {
             error!("summaries are built-in ones: {error}");
             Summariser::default()
@@ -110,6 +119,8 @@ impl Stages {
             renderer: Renderer::new(context.config.render_program.clone()),
             context,
             summariser,
+            waiting: AtomicUsize::new(0),
+            stop,
         }
     }
 
@@ -192,7 +203,7 @@ impl Stages {
             let next = match *at {
                 Stage::Live => return Ok(End::NotOurs),
                 // The worker that was in the room does this itself; if it died, what it stored is what there is.
-                Stage::Ended => Some(Stage::Transcribed),
+                Stage::Ended => self.words_are_there(meeting).await.then_some(Stage::Transcribed),
                 Stage::Transcribed => within(self.summarise(meeting)).await?,
                 Stage::Summarised => within(self.render(meeting)).await?,
                 Stage::Rendered => return Ok(End::Rendered),
@@ -209,6 +220,17 @@ impl Stages {
             metrics::histogram!("lectern_stage_seconds", "stage" => next.as_str())
                 .record(began.elapsed().as_secs_f64());
         }
+    }
+
+    /// Waits for what a dead worker of this machine had heard; says whether that wasn't cut short.
+    async fn words_are_there(&self, meeting: &MeetingId) -> bool {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let waited = self
+            .stop
+            .run_until_cancelled(recovery::wait_for_words_of(&self.context, meeting))
+            .await;
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        waited.is_some()
     }
 
     /// The transcript as files, at once, and then the summary, which may take minutes.

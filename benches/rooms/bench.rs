@@ -203,23 +203,29 @@ impl Bench {
     ) -> anyhow::Result<Vec<u8>> {
         let began = Instant::now();
         loop {
-            let mut command = Command::new(LECTERN);
-            command
-                .args(["transcript", room, "--format", "json", "--data"])
-                .arg(self.data.path().join("data"))
-                .env_clear();
-            if let Some(url) = &self.surroundings.database_url {
-                command.env("DATABASE_URL", url);
-            }
-            let output = command.output().await?;
-            let heard = bursts_in(&String::from_utf8_lossy(&output.stdout));
-            let lacks = |number: &u8| !heard.iter().any(|(heard, _)| heard == number);
+            let heard = self.transcript(room).await?;
+            let lacks = |number: &u8| !heard.contains(number);
             let missing: Vec<u8> = numbers.iter().copied().filter(lacks).collect();
             if missing.is_empty() || began.elapsed() > patience {
                 return Ok(missing);
             }
             sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// The bursts in a room's transcript, in its order.
+    pub(crate) async fn transcript(&self, room: &str) -> anyhow::Result<Vec<u8>> {
+        let mut command = Command::new(LECTERN);
+        command
+            .args(["transcript", room, "--format", "txt", "--data"])
+            .arg(self.data.path().join("data"))
+            .env_clear();
+        if let Some(url) = &self.surroundings.database_url {
+            command.env("DATABASE_URL", url);
+        }
+        let output = command.output().await?;
+        let heard = bursts_in(&String::from_utf8_lossy(&output.stdout));
+        Ok(heard.into_iter().map(|(number, _)| number).collect())
     }
 }
 

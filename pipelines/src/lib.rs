@@ -11,6 +11,7 @@ mod caption;
 mod export;
 mod gate;
 mod ids;
+mod journal;
 mod labels;
 mod language;
 mod lecture;
@@ -38,11 +39,12 @@ pub use ids::{
     AccountId, ConnectionId, DeliveryId, GuestId, HookId, IdError, MeetingId, ParticipantIdentity, RoomName,
     RoomSid, SegmentId, TrackKey, TrackSid,
 };
+pub use journal::{UnsettledSpeech, after_void};
 pub use labels::Labels;
 pub use language::is_language_tag;
 pub use lecture::Lecture;
 pub use lobby::{GuestState, GuestStep, TooLate};
-pub use meeting::{Event, Meeting, Output, Settings, SttEnd, SttPurpose, TrackClock};
+pub use meeting::{Event, LateSpeech, Meeting, Output, Settings, SttEnd, SttPurpose, TrackClock};
 pub use minutes::{
     ActionNotes, Attendee, ChapterNotes, ChatNotes, Entry, FileNotes, Line, Minutes, PageSize, QuestionNotes,
     Source, TermNotes,

@@ -11,6 +11,7 @@ use crate::{
     ParticipantIdentity, Segment, SegmentId, TrackKey, TrackSid,
     audio::SAMPLES_PER_MS,
     gate::GateSettings,
+    journal::{Journal, Span, UnsettledSpeech},
     stt::{Connecting, Keyterms, Session, SessionOutput, SpeechEvent, SttSettings},
     track::{Recognition, Track, time_of},
 };
@@ -32,9 +33,22 @@ pub struct Meeting {
     connections: HashMap<ConnectionId, TrackKey>,
     connecting: Connecting,
     /// Finals on their way to the disk, shown as final when they are there.
-    unstored: HashMap<SegmentId, Segment>,
+    unstored: HashMap<SegmentId, Unstored>,
+    /// What is heard and not settled, where somebody keeps that.
+    journal: Option<Journal>,
     ending: Ending,
+    /// What is done at the end about speech that nobody recognised.
+    late_speech: LateSpeech,
+    /// Whether some was left to others.
+    leaves_speech: bool,
     outputs: VecDeque<Output>,
+}
+
+/// A final that is not on the disk yet.
+struct Unstored {
+    segment: Segment,
+    /// Speech that is settled when it is.
+    settles: Vec<(TrackKey, Span)>,
 }
 
 /// How a meeting is to be held.
@@ -82,9 +96,42 @@ impl Meeting {
             },
             settings,
             unstored: HashMap::new(),
+            journal: None,
             ending: Ending::Not,
+            late_speech: LateSpeech::GivenUp,
+            leaves_speech: false,
             outputs: VecDeque::new(),
         }
+    }
+
+    /// Has a log written of what is heard and not settled, for [`Meeting::take_journal`].
+    pub fn with_journal(mut self) -> Self {
+        self.journal = Some(Journal::new());
+        self
+    }
+
+    /// What is to be put at the end of the log; empty where nothing is, or where there is no log.
+    ///
+    /// [`UnsettledSpeech::read`] takes these batches.
+    pub fn take_journal(&mut self) -> Vec<u8> {
+        self.journal.as_mut().map(Journal::take).unwrap_or_default()
+    }
+
+    /// How many bytes [`Meeting::take_journal`] would give.
+    pub fn journal_waiting(&self) -> usize {
+        self.journal.as_ref().map_or(0, Journal::waiting)
+    }
+
+    /// The log could not be written: what stands in it is of no use, and what comes next begins another.
+    pub fn lose_journal(&mut self) {
+        if let Some(journal) = &mut self.journal {
+            journal.lose();
+        }
+    }
+
+    /// Whether speech was left in the log, at the end, for others to recognise.
+    pub fn leaves_speech(&self) -> bool {
+        self.leaves_speech
     }
 
     /// Takes what happened at `now`, which never goes back.
@@ -118,7 +165,8 @@ impl Meeting {
                 self.connections.remove(&connection);
             }
             Event::Stored(segment) => self.stored(segment),
-            Event::RoomEnded { late_words } => self.end(now, late_words),
+            Event::TakenOver(speech) => self.take_over(speech, now),
+            Event::RoomEnded { late_words, then } => self.end(now, late_words, then),
             Event::Timeout => self.timeout(now),
         }
         self.go_on_with_what_is_late(now);
@@ -166,8 +214,25 @@ impl Meeting {
             self.connecting.keyterms.expect_name(&participant.name);
         }
         let stt = Arc::clone(self.languages.get(speaker).unwrap_or(&self.stt));
-        let track = Track::new(key, sid.clone(), speaker.clone(), clock, stt, &self.settings.run);
+        let mut track = Track::new(key, sid.clone(), speaker.clone(), clock, stt, &self.settings.run);
+        if self.journal.is_some() {
+            track.live.session.take_notes();
+        }
         self.tracks.insert(key, track);
+    }
+
+    /// Begins a track for each that another meeting's log has unsettled speech of, as if it had ended in an outage.
+    fn take_over(&mut self, speech: &UnsettledSpeech, now: MediaTime) {
+        for (key, left) in speech.tracks() {
+            let Participant { identity, .. } = &left.speaker;
+            self.participants.insert(identity.clone(), left.speaker.clone());
+            self.choose_language(identity, left.language.as_deref(), now);
+            self.start_track(key, &left.sid, identity, TrackClock::Arrival);
+            self.with_track(key, now, |track| {
+                track.live.session.take_over(left);
+                track.end();
+            });
+        }
     }
 
     fn choose_language(&mut self, speaker: &ParticipantIdentity, language: Option<&str>, now: MediaTime) {
@@ -267,6 +332,9 @@ impl Meeting {
         };
         track.put_aside();
         let is_behind = track.is_behind();
+        if let Some(journal) = &mut self.journal {
+            track.note_speech(journal, |speaker| speaker_of(&self.participants, speaker));
+        }
         let Track {
             sid,
             speaker,
@@ -274,10 +342,11 @@ impl Meeting {
             live,
             late,
             is_told_behind,
+            last_final,
             ..
         } = track;
         let speaker = || speaker_of(&self.participants, speaker);
-        let mut is_answered = false;
+        let (mut is_answered, mut settles_any) = (false, false);
         for Recognition {
             session,
             transcript,
@@ -324,7 +393,7 @@ impl Meeting {
                         is_answered = true;
                         self.connecting.answered_at = now;
                         if let Some(segment) = transcript.apply(event, &speaker(), numbers) {
-                            show(segment, &mut self.unstored, &mut self.outputs);
+                            show(segment, last_final, &mut self.unstored, &mut self.outputs);
                         }
                         continue;
                     }
@@ -352,16 +421,37 @@ impl Meeting {
                 };
                 self.outputs.push_back(output);
             }
+            let unstored = last_final.as_ref().and_then(|id| self.unstored.get_mut(id));
+            let journal = self.journal.as_mut();
+            settles_any |= note_settled(key, session, unstored, journal);
         }
         if let Some(state) = track.news_of_lateness() {
             let track = track.sid.clone();
             self.outputs.push_back(Output::Health(Health { track, state }));
         }
+        if settles_any {
+            self.void_journal_if_settled();
+        }
+    }
+
+    /// What is settled when a segment is stored, must not be before.
+    fn void_journal_if_settled(&mut self) {
+        let is_settled =
+            !self.leaves_speech && self.unstored.is_empty() && self.tracks.values().all(Track::is_settled);
+        if let Some(journal) = self.journal.as_mut().filter(|_| is_settled) {
+            journal.void();
+        }
     }
 
     fn stored(&mut self, segment: &SegmentId) {
         match self.unstored.remove(segment) {
-            Some(segment) => {
+            Some(Unstored { segment, settles }) => {
+                if let Some(journal) = &mut self.journal {
+                    settles
+                        .into_iter()
+                        .for_each(|(track, span)| journal.settled(track, span));
+                }
+                self.void_journal_if_settled();
                 self.outputs.push_back(Output::Caption(Caption {
                     segment,
                     kind: CaptionKind::Final,
@@ -373,8 +463,12 @@ impl Meeting {
         }
     }
 
-    fn end(&mut self, now: MediaTime, late_words: Duration) {
+    fn end(&mut self, now: MediaTime, late_words: Duration, then: LateSpeech) {
         let latest = now + late_words;
+        self.late_speech = match &self.journal {
+            Some(journal) if journal.is_whole() => then,
+            _ => LateSpeech::GivenUp,
+        };
         match &mut self.ending {
             Ending::Not => {
                 let until = now + self.settings.last_finals;
@@ -406,8 +500,20 @@ impl Meeting {
         for key in self.keys() {
             let is_refused = |track: &Track| track.live.session.is_refused();
             if now >= until || self.tracks.get(&key).is_some_and(is_refused) {
-                self.give_up(key, now);
+                match self.late_speech {
+                    LateSpeech::GivenUp => self.give_up(key, now),
+                    LateSpeech::LeftToOthers => self.leave(key, now),
+                }
             }
+        }
+    }
+
+    /// What was not recognised stays in the log, and nothing is made of it here.
+    fn leave(&mut self, key: TrackKey, now: MediaTime) {
+        self.leaves_speech |= self.tracks.get(&key).is_some_and(|track| !track.is_settled());
+        self.with_track(key, now, Track::leave);
+        if let Some(track) = self.tracks.get_mut(&key) {
+            track.late.clear();
         }
     }
 
@@ -417,7 +523,12 @@ impl Meeting {
             return;
         };
         for segment in track.give_up() {
-            show(segment, &mut self.unstored, &mut self.outputs);
+            show(
+                segment,
+                &mut track.last_final,
+                &mut self.unstored,
+                &mut self.outputs,
+            );
         }
         self.settle(key, now);
         if let Some(track) = self.tracks.get_mut(&key) {
@@ -448,7 +559,12 @@ impl Meeting {
         };
         for late in track.late.iter_mut().filter(|late| late.session.is_done()) {
             if let Some(segment) = late.give_up() {
-                show(segment, &mut self.unstored, &mut self.outputs);
+                show(
+                    segment,
+                    &mut track.last_final,
+                    &mut self.unstored,
+                    &mut self.outputs,
+                );
             }
         }
         self.settle(key, now);
@@ -476,7 +592,12 @@ impl Meeting {
 }
 
 /// A final goes to the disk first and is shown as an interim until it is there.
-fn show(segment: Segment, unstored: &mut HashMap<SegmentId, Segment>, outputs: &mut VecDeque<Output>) {
+fn show(
+    segment: Segment,
+    last_final: &mut Option<SegmentId>,
+    unstored: &mut HashMap<SegmentId, Unstored>,
+    outputs: &mut VecDeque<Output>,
+) {
     let withdraws = segment.is_final && segment.text.is_empty();
     let kind = if withdraws {
         CaptionKind::Final
@@ -484,10 +605,35 @@ fn show(segment: Segment, unstored: &mut HashMap<SegmentId, Segment>, outputs: &
         CaptionKind::Interim
     };
     if segment.is_final && !withdraws {
-        unstored.insert(segment.id.clone(), segment.clone());
+        *last_final = Some(segment.id.clone());
+        let waiting = Unstored {
+            segment: segment.clone(),
+            settles: Vec::new(),
+        };
+        unstored.insert(segment.id.clone(), waiting);
         outputs.push_back(Output::Store(segment.clone()));
     }
     outputs.push_back(Output::Caption(Caption { segment, kind }));
+}
+
+/// Puts into the log what nobody has to recognise any more, or has it wait for the words that were made of it; says
+/// whether there was something.
+fn note_settled(
+    track: TrackKey,
+    session: &mut Session,
+    mut unstored: Option<&mut Unstored>,
+    mut journal: Option<&mut Journal>,
+) -> bool {
+    let mut any = false;
+    for span in session.take_settled() {
+        any = true;
+        match (&mut unstored, &mut journal) {
+            (Some(unstored), _) => unstored.settles.push((track, span)),
+            (None, Some(journal)) => journal.settled(track, span),
+            (None, None) => {}
+        }
+    }
+    any
 }
 
 fn speaker_of(
@@ -566,13 +712,26 @@ pub enum Event<'a> {
     },
     /// A segment from [`Output::Store`] is safe.
     Stored(&'a SegmentId),
+    /// What another meeting's log had left, to be recognised here.
+    TakenOver(&'a UnsettledSpeech),
     /// The room is over: let the recogniser finish, then end. May be said again with less time.
     RoomEnded {
         /// How long from now on a recogniser that is away is waited for, so that what it has not heard is not lost.
         late_words: Duration,
+        /// What becomes of speech that it has not heard by then.
+        then: LateSpeech,
     },
     /// [`Meeting::poll_timeout`] has come.
     Timeout,
+}
+
+/// What becomes of speech that nobody recognised in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LateSpeech {
+    /// A gap in the transcript tells of it.
+    GivenUp,
+    /// It stays in the log (see [`Meeting::with_journal`]) for whoever comes next.
+    LeftToOthers,
 }
 
 /// What tells when the samples of a track were said.
@@ -665,7 +824,7 @@ mod tests {
         gate::tests::{silence, voice},
     };
 
-    /// A room with one speaker, a disk that takes 5 ms and a recogniser that says how many milliseconds it heard.
+    /// A room with one speaker, a worker that may die, a disk that takes 5 ms and a recogniser that says how many milliseconds it heard.
     struct Room {
         meeting: Meeting,
         now: MediaTime,
@@ -681,6 +840,10 @@ mod tests {
         is_transcribed: bool,
         /// It never answers to an utterance of so many samples.
         deaf_to: Option<u64>,
+        /// What the present worker has logged.
+        log: Vec<Vec<u8>>,
+        /// What those before it left.
+        left: Vec<UnsettledSpeech>,
     }
 
     #[derive(Clone, Copy, PartialEq)]
@@ -737,8 +900,14 @@ mod tests {
         }
 
         fn with(recogniser: Recogniser, settings: Settings) -> Self {
-            let mut room = Self {
-                meeting: Meeting::new(settings),
+            let mut room = Self::empty(recogniser, settings);
+            room.ada_comes();
+            room
+        }
+
+        fn empty(recogniser: Recogniser, settings: Settings) -> Self {
+            Self {
+                meeting: Meeting::new(settings).with_journal(),
                 now: MediaTime::ZERO,
                 recogniser,
                 connections: Vec::new(),
@@ -750,27 +919,66 @@ mod tests {
                 sent_ms: 0,
                 is_transcribed: false,
                 deaf_to: None,
-            };
+                log: Vec::new(),
+                left: Vec::new(),
+            }
+        }
+
+        fn ada_comes(&mut self) {
             let identity = ParticipantIdentity::parse("ada").expect("a good identity");
             let ada = Participant {
                 identity: identity.clone(),
                 name: "Ada".to_owned(),
             };
-            room.tell(Event::ParticipantSeen(&ada));
+            self.tell(Event::ParticipantSeen(&ada));
             let sid = TrackSid::parse("TR_ada").expect("a good SID");
-            room.tell(Event::TrackStarted {
+            self.tell(Event::TrackStarted {
                 track: TRACK,
                 sid: &sid,
                 speaker: &identity,
                 clock: TrackClock::Arrival,
             });
-            room
         }
 
         fn tell(&mut self, event: Event<'_>) {
             self.meeting.handle(event, self.now);
             while let Some(output) = self.meeting.poll_output() {
                 self.perform(output);
+            }
+            self.log.push(self.meeting.take_journal());
+        }
+
+        /// Another worker goes on in the room; what this one left is read from its log, or from a shortened one.
+        fn worker_dies(&mut self, shortened: bool) {
+            let mut left = self.unsettled();
+            if shortened {
+                left = UnsettledSpeech::read([left.write().as_slice()]);
+            }
+            for segment in &self.stored {
+                left.forget(&segment.track, segment.start, segment.end);
+            }
+            self.left.push(left);
+            self.log.clear();
+            self.connections.clear();
+            let run = format!("r{}_", self.left.len());
+            self.meeting = Meeting::new(Settings { run, ..settings() }).with_journal();
+            self.ada_comes();
+        }
+
+        fn unsettled(&self) -> UnsettledSpeech {
+            UnsettledSpeech::read(self.log.iter().map(Vec::as_slice))
+        }
+
+        /// Has what was left recognised.
+        fn recover(&mut self) {
+            for (n, left) in std::mem::take(&mut self.left).into_iter().enumerate() {
+                let run = format!("late{n}_");
+                let mut successor = Self::empty(Recogniser::Works, Settings { run, ..settings() });
+                successor.tell(Event::TakenOver(&left));
+                successor.end_room(Duration::from_secs(600));
+                successor.wait(Duration::from_secs(300));
+                assert!(successor.is_transcribed && successor.gaps.is_empty());
+                self.stored.extend(successor.stored);
             }
         }
 
@@ -948,7 +1156,10 @@ mod tests {
         }
 
         fn end_room(&mut self, late_words: Duration) {
-            self.tell(Event::RoomEnded { late_words });
+            self.tell(Event::RoomEnded {
+                late_words,
+                then: LateSpeech::GivenUp,
+            });
         }
 
         /// When what was stored was said, in milliseconds, in the order of the meeting.
@@ -1357,6 +1568,42 @@ mod tests {
         room.end();
     }
 
+    #[test]
+    fn what_a_worker_leaves_to_others_is_no_gap_and_theirs_to_recognise() {
+        let mut room = Room::new(Recogniser::Works);
+        room.play(&speech(12));
+        room.recogniser = Recogniser::Refuses(503);
+        room.cut();
+        room.play(&speech(36));
+        room.tell(Event::RoomEnded {
+            late_words: Duration::ZERO,
+            then: LateSpeech::LeftToOthers,
+        });
+        room.wait(Duration::from_secs(5));
+        assert!(room.is_transcribed && room.meeting.leaves_speech());
+        assert_eq!(room.gaps, []);
+        room.worker_dies(false);
+        room.recover();
+        assert_eq!(
+            room.missing_or_doubled(48_000),
+            None,
+            "{:?}",
+            room.stored_stretches()
+        );
+    }
+
+    #[test]
+    fn nothing_stays_in_the_log_of_what_is_stored() {
+        let mut room = Room::new(Recogniser::Works);
+        for _ in 0..3 {
+            room.play(&[voice(2000), silence(2000)].concat());
+            assert!(room.unsettled().is_empty() && !room.meeting.leaves_speech());
+            let last = room.log.iter().rfind(|batch| !batch.is_empty());
+            assert!(last.is_some_and(|batch| crate::after_void(batch) == Some(&[])));
+        }
+        room.end();
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(48))]
 
@@ -1416,6 +1663,42 @@ mod tests {
                 prop_assert!(segment.start >= last && segment.end >= segment.start);
                 last = segment.end;
             }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+
+        #[test]
+        fn whoever_dies_all_that_was_heard_is_recognised_once(
+            faults in prop::collection::vec((0usize..3, 1usize..24, any::<bool>()), 1..5),
+            ends in any::<bool>(),
+        ) {
+            let mut room = Room::new(Recogniser::Works);
+            let mut heard = Vec::new();
+            let mut ms = 0;
+            for (kind, tenths, shortened) in faults {
+                room.recogniser = [Recogniser::Works, Recogniser::Hangs, Recogniser::Refuses(503)][kind];
+                room.play(&speech(60)[..tenths * 16_000]);
+                ms += tenths as u64 * 1000;
+                heard.push(ms);
+                room.worker_dies(shortened);
+            }
+            room.recogniser = Recogniser::Refuses(503);
+            room.play(&speech(24));
+            ms += 24_000;
+            if ends {
+                room.worker_dies(false);
+            } else {
+                room.recogniser = Recogniser::Works;
+                room.end_room(Duration::from_secs(600));
+                room.wait(Duration::from_secs(120));
+                prop_assert!(room.is_transcribed);
+                prop_assert!(!room.meeting.leaves_speech() && room.unsettled().is_empty());
+            }
+            room.recover();
+            prop_assert_eq!(&room.gaps, &[]);
+            prop_assert_eq!(room.missing_or_doubled(ms), None, "{:?} {:?}", heard, room.stored_stretches());
         }
     }
 

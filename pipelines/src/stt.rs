@@ -9,4 +9,6 @@ mod timeline;
 
 pub use codec::{DEEPGRAM_CATCH_UP_RATE, ModelImprovement, SttSettings};
 pub(crate) use keyterms::Keyterms;
+pub(crate) use pending::Item;
 pub(crate) use session::{Connecting, Session, SessionOutput, Speech, SpeechEvent};
+pub(crate) use spool::{FRAME_SAMPLES, Stretch, StretchDecoder};

@@ -3,10 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    AudioFrame, ConnectionId, HealthState, MediaTime, ParticipantIdentity, Resampler, SAMPLE_RATE_HZ,
-    Segment, SttPurpose, TrackClock, TrackKey, TrackSid,
+    AudioFrame, ConnectionId, HealthState, MediaTime, Participant, ParticipantIdentity, Resampler,
+    SAMPLE_RATE_HZ, Segment, SegmentId, SttPurpose, TrackClock, TrackKey, TrackSid,
     audio::SAMPLES_PER_MS,
     gate::{Gate, GateSettings, Passed},
+    journal::{Journal, TrackFacts},
     stt::{Session, SttSettings},
     transcript::{Numbers, Transcript},
 };
@@ -32,6 +33,8 @@ pub(crate) struct Track {
     gate: Option<Gate>,
     last_audio: MediaTime,
     has_ended: bool,
+    /// The last segment that was handed out to be stored.
+    pub(crate) last_final: Option<SegmentId>,
 }
 
 /// A session, and what was heard over it.
@@ -81,6 +84,7 @@ impl Track {
             gate: None,
             last_audio: MediaTime::ZERO,
             has_ended: false,
+            last_final: None,
         }
     }
 
@@ -160,6 +164,14 @@ impl Track {
         aside.into_iter().chain(others).collect()
     }
 
+    /// Waits no more, and leaves what was not recognised to whoever reads the log.
+    pub(crate) fn leave(&mut self) {
+        self.aside = None;
+        self.live.session.leave();
+        self.live.transcript = Transcript::new(self.sid.clone());
+        self.late.iter_mut().for_each(|late| late.session.leave());
+    }
+
     /// Begins to recognise the next piece of what is late; says whether there was one.
     pub(crate) fn begin_late(&mut self) -> bool {
         let Some(piece) = self.live.session.take_piece(self.late.len()) else {
@@ -214,6 +226,28 @@ impl Track {
     /// Whether nothing more will come of it.
     pub(crate) fn is_over(&self) -> bool {
         self.has_ended && self.live.session.is_done() && self.late.is_empty()
+    }
+
+    /// Whether all that was heard is recognised or given up.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.live.session.is_settled() && self.late.is_empty() && self.aside.is_none()
+    }
+
+    /// Puts into a log what was heard and compressed.
+    pub(crate) fn note_speech(
+        &mut self,
+        journal: &mut Journal,
+        participant: impl FnOnce(&ParticipantIdentity) -> Participant,
+    ) {
+        let settings = Arc::clone(self.live.session.settings());
+        if let Some(notes) = self.live.session.notes() {
+            let facts = TrackFacts {
+                key: self.key,
+                sid: &self.sid,
+                language: settings.language.as_deref(),
+            };
+            journal.note(&facts, || participant(&self.speaker), notes);
+        }
     }
 
     /// Samples that the recogniser has said nothing about.

@@ -7,7 +7,9 @@ use std::{
 
 use anyhow::bail;
 use lectern_agent::{Recogniser, SocketStuck, SttEvent, SttNews, SttSocket};
-use lectern_pipelines::{ConnectionId, Event, HealthState, MediaTime, Meeting, Output, Settings, SttEnd};
+use lectern_pipelines::{
+    ConnectionId, Event, HealthState, LateSpeech, MediaTime, Meeting, Output, Settings, SttEnd,
+};
 use tokio::sync::mpsc;
 
 use super::{
@@ -70,6 +72,7 @@ pub(crate) async fn play(
     run.tell(
         Event::RoomEnded {
             late_words: Duration::ZERO,
+            then: LateSpeech::GivenUp,
         },
         &playback,
     );

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use anyhow::bail;
-use lectern_pipelines::{ConnectionId, Event, MediaTime, Meeting, Output, Settings};
+use lectern_pipelines::{ConnectionId, Event, LateSpeech, MediaTime, Meeting, Output, Settings};
 
 use super::{
     outcome::{Outcome, samples_of},
@@ -44,6 +44,7 @@ pub(crate) fn play(
     run.tell(
         Event::RoomEnded {
             late_words: Duration::ZERO,
+            then: LateSpeech::GivenUp,
         },
         &playback,
     );

@@ -32,6 +32,7 @@ pub(crate) fn lonely(render_program: &Path) -> Config {
             settings: SttSettings::with_endpointing(Duration::from_millis(300)),
         },
         llm: None,
+        speech_logs: None,
         render_program: render_program.to_owned(),
         paper: None,
     }

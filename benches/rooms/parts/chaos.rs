@@ -179,6 +179,14 @@ impl Bench {
             ""
         };
         outcome.what = format!("{}{deleted}", Names(faults));
+        let mut heard = self.transcript(&room).await?;
+        heard.sort_unstable();
+        for twice in heard.windows(2).filter(|pair| pair[0] == pair[1]) {
+            let name = named(&room, twice[0]);
+            if !outcome.score.doubled.contains(&name) {
+                outcome.score.doubled.push(name);
+            }
+        }
         anyhow::ensure!(
             outcome.score.expected + outcome.unheard > 1,
             "{}: nobody spoke",
@@ -267,17 +275,18 @@ impl Bench {
                     .any(|(number, _)| was_late(*number))
         });
         let caught_up_at = late.map(|caption| caption.at).fold(over_at, f64::max);
-        let lost = score.lost.len();
-        let unheard = |name: &String| {
-            notes
-                .played
-                .iter()
-                .any(|burst| format!("{}/{}", burst.room, burst.number) == *name && is_unheard(burst))
-        };
-        score.lost.retain(|name| !unheard(name));
+        let lost = notes
+            .played
+            .iter()
+            .filter(|burst| score.lost.contains(&named(room, burst.number)));
+        let (unheard, uncaptioned): (Vec<_>, Vec<_>) = lost.partition(|burst| is_unheard(burst));
+        // What a dead worker had heard is in the transcript alone.
+        let uncaptioned: Vec<u8> = uncaptioned.iter().map(|burst| burst.number).collect();
+        let missing = self.transcribed(room, &uncaptioned, CATCH_UP).await?;
+        score.lost = missing.into_iter().map(|number| named(room, number)).collect();
         Ok(Outcome {
             what: String::new(),
-            unheard: lost - score.lost.len(),
+            unheard: unheard.len(),
             score,
             captions_again: Some((back_at - over_at).max(0.0) / 1000.0),
             caught_up: (caught_up_at - over_at) / 1000.0,
@@ -306,7 +315,7 @@ impl Bench {
             what: String::new(),
             score: Score {
                 expected: numbers.len(),
-                lost: missing.iter().map(|number| format!("{room}/{number}")).collect(),
+                lost: missing.into_iter().map(|number| named(room, number)).collect(),
                 ..Score::default()
             },
             unheard: whole.len() - numbers.len(),
@@ -392,6 +401,11 @@ impl fmt::Display for Outcome {
     }
 }
 
+/// As [`Score`] names bursts.
+fn named(room: &str, burst: u8) -> String {
+    format!("{room}/{burst}")
+}
+
 struct Names<'a>(&'a [Fault]);
 
 impl fmt::Display for Names<'_> {
@@ -414,7 +428,7 @@ async fn signal(name: &str, process: &str) -> anyhow::Result<()> {
 
 const HEAD: &str = "fault                                                                    utterances  lost  doubled  unheard  captions again  caught up";
 /// What is always tried.
-const SHORT: [(&[Fault], Room); 4] = [
+const SHORT: [(&[Fault], Room); 5] = [
     (&[Fault::Recogniser(Failure::Refuse, 12)], Room::GoesOn),
     (
         &[Fault::Recogniser(Failure::Hang, 8), Fault::DatabaseAway(8)],
@@ -422,6 +436,10 @@ const SHORT: [(&[Fault], Room); 4] = [
     ),
     (&[Fault::Crash], Room::GoesOn),
     (&[Fault::Recogniser(Failure::Unavailable, 10)], Room::Deleted),
+    (
+        &[Fault::Recogniser(Failure::Refuse, 15), Fault::Crash],
+        Room::Deleted,
+    ),
 ];
 /// What is tried by itself and in pairs.
 const EVERY: [Fault; 11] = [

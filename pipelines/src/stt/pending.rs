@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use crate::journal::Span;
+
 /// The audio since the last final, in chunks as they are sent, so that a new connection can be given it again.
 ///
 /// Bounded by its owner through [`Pending::drop_oldest`].
@@ -15,6 +17,8 @@ pub(crate) struct Pending {
     base: u64,
     /// Whether finals have already covered the beginning of the front utterance.
     begun: bool,
+    /// What nobody has to recognise any more, since that was last asked.
+    settled: Vec<Span>,
 }
 
 /// One thing to send.
@@ -98,7 +102,7 @@ impl Pending {
                 Some(Item::UtteranceEnd) if self.base <= stream => self.begun = false,
                 _ => return,
             }
-            self.pop();
+            self.settle_oldest();
         }
     }
 
@@ -115,7 +119,7 @@ impl Pending {
         let left: u64 = self.items.range(..end).map(Item::len).sum();
         if self.begun && left <= tail {
             for _ in 0..=end {
-                self.pop();
+                self.settle_oldest();
             }
             self.begun = false;
         }
@@ -163,6 +167,19 @@ impl Pending {
         }
     }
 
+    /// Nobody has to recognise this any more.
+    pub(crate) fn note_settled(&mut self, span: Span) {
+        match self.settled.last_mut() {
+            Some(last) if last.to == span.from => last.to = span.to,
+            _ => self.settled.push(span),
+        }
+    }
+
+    /// What nobody has to recognise any more, since this was last asked.
+    pub(crate) fn take_settled(&mut self) -> impl Iterator<Item = Span> {
+        self.settled.drain(..)
+    }
+
     /// Whether nothing waits for the recogniser.
     pub(crate) fn is_empty(&self) -> bool {
         self.items.is_empty()
@@ -174,13 +191,19 @@ impl Pending {
     }
 
     /// How much of the present connection's stream needs no answer any more, in samples.
-    pub(crate) fn settled(&self) -> u64 {
+    pub(crate) fn settled_in_stream(&self) -> u64 {
         self.base
     }
 
     /// Samples that wait.
     pub(crate) fn samples(&self) -> u64 {
         self.samples
+    }
+
+    fn settle_oldest(&mut self) {
+        if let Some(Item::Audio { position, samples }) = self.pop() {
+            self.note_settled(Span::of(position, samples.len() as u64));
+        }
     }
 
     fn pop(&mut self) -> Option<Item> {

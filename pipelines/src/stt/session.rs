@@ -10,8 +10,10 @@ use super::{
     timeline::{Edge, Timeline},
 };
 use crate::{
-    ConnectionId, GapReason, HealthState, MediaTime, SAMPLE_RATE_HZ, SttEnd, Word, audio::SAMPLES_PER_MS,
+    ConnectionId, GapReason, HealthState, MediaTime, SAMPLE_RATE_HZ, SttEnd, Word,
+    audio::SAMPLES_PER_MS,
     gate::HANGOVER_MARGIN,
+    journal::{Notes, Span, UnsettledTrack},
 };
 
 /// Keeps the audio since the last final, opens a connection when there is speech, and asks again after a failure.
@@ -37,6 +39,10 @@ pub(crate) struct Session {
     silent_since: Option<MediaTime>,
     finalize: FinalizeUse,
     finishing: bool,
+    /// What is heard here, for a log of it; none where nobody wants that.
+    notes: Option<Notes>,
+    /// Where that ends, in samples of the meeting.
+    heard_until: u64,
     outputs: VecDeque<SessionOutput>,
 }
 
@@ -164,6 +170,8 @@ impl Session {
             silent_since: None,
             finalize: FinalizeUse::Sent { refusals: 0 },
             finishing: false,
+            notes: None,
+            heard_until: 0,
             outputs: VecDeque::new(),
         }
     }
@@ -180,6 +188,46 @@ impl Session {
         }
         session.finish();
         session
+    }
+
+    /// Takes notes of what is heard from now on.
+    pub(crate) fn take_notes(&mut self) {
+        self.notes = Some(Notes::default());
+    }
+
+    /// What was heard and put aside since this was last asked; nothing where no notes are taken.
+    pub(crate) fn notes(&mut self) -> Option<&mut Notes> {
+        let notes = self.notes.as_mut()?;
+        while let Some(stretch) = self.spool.as_mut().and_then(Spool::next_complete) {
+            notes.compressed(stretch);
+        }
+        Some(notes)
+    }
+
+    /// What nobody has to recognise any more, since this was last asked.
+    pub(crate) fn take_settled(&mut self) -> impl Iterator<Item = Span> {
+        self.pending.take_settled()
+    }
+
+    /// Whether all that was heard is recognised or given up.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.pending.is_empty() && self.put_aside_until().is_none()
+    }
+
+    /// Takes what was heard long ago and nobody recognised, as if the recogniser had been away.
+    pub(crate) fn take_over(&mut self, speech: &UnsettledTrack) {
+        if let Some(spool) = &mut self.spool {
+            speech.each_item(|item| spool.push(&item));
+            spool.push(&Item::UtteranceEnd);
+        }
+    }
+
+    /// Lets go of everything, for others to recognise.
+    pub(crate) fn leave(&mut self) {
+        self.close();
+        self.pending = Pending::default();
+        self.spool = self.spool.take().map(|_| Spool::default());
+        self.dropped = None;
     }
 
     /// A part of what was put aside, if anything is and the recogniser works again. While it may not, `others` tells how
@@ -228,6 +276,10 @@ impl Session {
     /// Takes speech, or the silence around it, said at `position` (samples since the meeting began).
     pub(crate) fn push_audio(&mut self, position: u64, samples: &[i16]) {
         self.pending.push(position, samples);
+        self.heard_until = position + samples.len() as u64;
+        if let Some(notes) = &mut self.notes {
+            notes.speech(position, samples);
+        }
         let is_open = matches!(self.link, Link::Open(_));
         if is_open && self.pending.samples() > UNSETTLED_SAMPLES_MAX {
             self.reject("the recogniser settles nothing");
@@ -240,6 +292,9 @@ impl Session {
     /// The speaker paused; the silence that a recogniser needs to hear has been pushed.
     pub(crate) fn end_utterance(&mut self) {
         self.pending.end_utterance();
+        if let Some(notes) = &mut self.notes {
+            notes.pause(self.heard_until);
+        }
     }
 
     /// The track is over: let the recogniser finish, then close.
@@ -396,7 +451,9 @@ impl Session {
     /// Samples that the recogniser has said nothing about, not even provisionally.
     pub(crate) fn backlog(&self) -> u64 {
         let answered = match &self.link {
-            Link::Open(open) => open.answered_until.saturating_sub(self.pending.settled()),
+            Link::Open(open) => open
+                .answered_until
+                .saturating_sub(self.pending.settled_in_stream()),
             _ => 0,
         };
         let spooled = self.spool.as_ref().map_or(0, Spool::samples);
@@ -500,7 +557,7 @@ impl Session {
         if overdue {
             // `from_finalize` may never come. What finals covered up to the silence at the end is settled.
             self.pending.forget_tail(tail);
-            if open.expect_no_answer(now, self.pending.settled()) {
+            if open.expect_no_answer(now, self.pending.settled_in_stream()) {
                 self.outputs
                     .push_back(SessionOutput::Speech(SpeechEvent::UtteranceEnd));
             }
@@ -673,6 +730,7 @@ impl Session {
     }
 
     fn lose(&mut self, from: u64, to: u64, reason: GapReason) {
+        self.pending.note_settled(Span { from, to });
         match &mut self.dropped {
             Some(dropped) => dropped.to = to,
             None => self.dropped = Some(Dropped { from, to, reason }),

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use opus::{Application, Bitrate, Channels, Decoder, Encoder};
 
 use super::pending::Item;
-use crate::SAMPLE_RATE_HZ;
+use crate::{SAMPLE_RATE_HZ, journal::Span};
 
 /// What was said while no recogniser took it: two hours of a track at most, 30 MB as Opus.
 ///
@@ -19,21 +19,26 @@ pub(crate) struct Spool {
     samples: u64,
     /// Samples that don't fill a frame yet, of the last stretch.
     partial: Vec<i16>,
+    /// How many stretches from the front [`Spool::next_complete`] has given.
+    given: usize,
 }
 
 /// Speech without a pause, of a second at most; a longer one goes on in the next.
-#[derive(Debug)]
-struct Stretch {
+#[derive(Debug, PartialEq)]
+pub(crate) struct Stretch {
     /// Of the first sample, in samples of the meeting.
-    position: u64,
+    pub(crate) position: u64,
     /// How many there are, those in [`Spool::partial`] included.
-    samples: u64,
+    pub(crate) samples: u64,
     /// Frames of 20 ms, each after its length in bytes.
-    frames: Vec<u8>,
+    pub(crate) frames: Vec<u8>,
     /// Whether the encoder knew nothing of what came before.
-    is_fresh: bool,
-    ends_utterance: bool,
+    pub(crate) is_fresh: bool,
+    pub(crate) ends_utterance: bool,
 }
+
+/// Makes samples of stretches, one after the other.
+pub(crate) struct StretchDecoder(Decoder);
 
 /// A part of it, as it was said.
 #[derive(Debug, Default)]
@@ -55,17 +60,19 @@ impl Spool {
     pub(crate) fn take(&mut self) -> Option<Piece> {
         self.end_frame();
         let mut piece = Piece::default();
-        let mut decoder =
-            Decoder::new(SAMPLE_RATE_HZ, Channels::Mono).expect("Opus knows 16 kHz and one channel");
+        let mut decoder = StretchDecoder::new();
         let mut taken = 0;
         while let Some(stretch) = self.stretches.pop_front() {
-            self.samples -= stretch.samples;
+            self.forget(&stretch);
             taken += stretch.samples;
             let is_enough = taken >= PIECE_SAMPLES_MAX || taken >= PIECE_SAMPLES && stretch.ends_utterance;
-            if stretch.is_fresh {
-                decoder.reset_state().expect("a decoder can begin anew");
+            piece.items.push(Item::Audio {
+                position: stretch.position,
+                samples: decoder.samples_of(&stretch),
+            });
+            if stretch.ends_utterance {
+                piece.items.push(Item::UtteranceEnd);
             }
-            stretch.decode(&mut decoder, &mut piece.items);
             if is_enough {
                 break;
             }
@@ -80,8 +87,18 @@ impl Spool {
     pub(crate) fn drop_oldest(&mut self) -> Option<(u64, u64)> {
         self.end_frame();
         let stretch = self.stretches.pop_front()?;
-        self.samples -= stretch.samples;
+        self.forget(&stretch);
         Some((stretch.position, stretch.position + stretch.samples))
+    }
+
+    /// A stretch that nothing will be added to, each once and in order.
+    pub(crate) fn next_complete(&mut self) -> Option<&Stretch> {
+        let may_go_on = usize::from(self.encoder.is_some());
+        if self.given + may_go_on >= self.stretches.len() {
+            return None;
+        }
+        self.given += 1;
+        self.stretches.get(self.given - 1)
     }
 
     /// Whether what comes next may belong to the utterance at the end.
@@ -97,6 +114,11 @@ impl Spool {
     /// Samples that wait.
     pub(crate) fn samples(&self) -> u64 {
         self.samples
+    }
+
+    fn forget(&mut self, first: &Stretch) {
+        self.samples -= first.samples;
+        self.given = self.given.saturating_sub(1);
     }
 
     fn push_audio(&mut self, position: u64, samples: &[i16]) {
@@ -156,26 +178,37 @@ impl Spool {
 }
 
 impl Stretch {
-    fn decode(self, decoder: &mut Decoder, items: &mut Vec<Item>) {
-        let mut samples = Vec::with_capacity(self.samples as usize + FRAME_SAMPLES);
-        let mut rest = self.frames.as_slice();
-        while let Some((length, frames)) = rest.split_first() {
-            let (frame, later) = frames.split_at(usize::from(*length));
+    pub(crate) fn span(&self) -> Span {
+        Span::of(self.position, self.samples)
+    }
+}
+
+impl StretchDecoder {
+    pub(crate) fn new() -> Self {
+        Self(Decoder::new(SAMPLE_RATE_HZ, Channels::Mono).expect("Opus knows 16 kHz and one channel"))
+    }
+
+    /// What was said in the stretch that follows; silence for frames that are broken.
+    pub(crate) fn samples_of(&mut self, stretch: &Stretch) -> Vec<i16> {
+        if stretch.is_fresh {
+            self.0.reset_state().expect("a decoder can begin anew");
+        }
+        let length = usize::try_from(stretch.samples).expect("a stretch is short");
+        let mut samples = Vec::with_capacity(length.next_multiple_of(FRAME_SAMPLES));
+        let mut rest = stretch.frames.as_slice();
+        while let Some((frame, later)) = rest
+            .split_first()
+            .and_then(|(length, frames)| frames.split_at_checked(usize::from(*length)))
+        {
             let mut decoded = [0; FRAME_SAMPLES];
-            decoder
-                .decode(frame, &mut decoded, false)
-                .expect("our own frames are whole");
+            if self.0.decode(frame, &mut decoded, false).is_err() {
+                decoded.fill(0);
+            }
             samples.extend_from_slice(&decoded);
             rest = later;
         }
-        samples.truncate(self.samples as usize);
-        items.push(Item::Audio {
-            position: self.position,
-            samples,
-        });
-        if self.ends_utterance {
-            items.push(Item::UtteranceEnd);
-        }
+        samples.resize(length, 0);
+        samples
     }
 }
 
@@ -200,7 +233,7 @@ fn encode(encoder: &mut Encoder, frame: &[i16], frames: &mut Vec<u8>) {
 /// What speech at 16 kHz loses nothing by that a recogniser hears.
 const BITS_PER_SECOND: i32 = 32_000;
 /// 20 ms.
-const FRAME_SAMPLES: usize = 320;
+pub(crate) const FRAME_SAMPLES: usize = 320;
 /// What one byte can count.
 const FRAME_BYTES_MAX: usize = 255;
 const STRETCH_SAMPLES: u64 = SAMPLE_RATE_HZ as u64;
