@@ -18,6 +18,8 @@ mod outage;
 mod pages;
 #[path = "contract/service.rs"]
 mod service;
+#[path = "contract/speech_log.rs"]
+mod speech_log;
 #[path = "contract/subtitles.rs"]
 mod subtitles;
 mod support;
