@@ -551,6 +551,7 @@ impl Meeting {
             }
             self.settle(key, now);
         }
+        self.void_journal_if_settled();
     }
 
     fn forget_done(&mut self, key: TrackKey, now: MediaTime) {
@@ -578,6 +579,7 @@ impl Meeting {
         while let Some((&key, _)) = self.tracks.iter().find(|(_, track)| track.is_over()) {
             self.give_up(key, now);
             self.tracks.remove(&key);
+            self.void_journal_if_settled();
         }
         let is_ending = matches!(self.ending, Ending::Finals { .. } | Ending::Late { .. });
         if is_ending && self.tracks.is_empty() && self.unstored.is_empty() {
