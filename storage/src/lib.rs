@@ -72,4 +72,6 @@ pub use search::{FOUND_SEGMENTS_MAX, FoundLecture, FoundSegment};
 pub use share::LectureShare;
 pub use summary::{NewSummary, SUMMARIES_KEPT_MAX, SummaryOrder, SummaryTask, SummaryVersion};
 pub use transcript::Record;
-pub use writer::{MeetingWriter, NotTaken, QUEUED_RECORDS_MAX, Receipt, Writer, WriterTask};
+pub use writer::{
+    LogState, MeetingWriter, NotTaken, QUEUED_RECORDS_MAX, Receipt, WordLog, Writer, WriterTask,
+};

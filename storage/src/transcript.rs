@@ -1,7 +1,7 @@
 //! What was said, by whom, and what is known to be missing.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::Duration,
 };
 
@@ -53,7 +53,8 @@ impl Database {
         self.store(records.iter().map(|record| (meeting, record))).await
     }
 
-    /// Stores records of any meetings in one transaction, all or none.
+    /// Stores records of any meetings in one transaction, all or none. What comes late, to a transcript that was complete,
+    /// is a revision of it: files that are made are made anew.
     pub(crate) async fn store<'a>(
         &self,
         records: impl IntoIterator<Item = (&'a MeetingId, &'a Record)>,
@@ -61,27 +62,31 @@ impl Database {
         let records: Vec<_> = records.into_iter().collect();
         let lines = lines_of(&records);
         transaction!(self, Write, "store what was said", |connection| {
-            let mut positions = HashMap::new();
+            let (mut positions, mut complete) = (HashMap::new(), BTreeSet::new());
             for (meeting, count) in &lines {
                 // This row stays locked until we commit; the order in which meetings come keeps two of us apart.
-                let (last,) = rows!(
-                    (i64,),
+                let (last, is_complete) = rows!(
+                    (i64, i64),
                     "insert into caption_position (meeting_id, last) values ($1, $2)
                     on conflict (meeting_id) do update set last = caption_position.last + excluded.last
-                    returning last",
+                    returning last, cast((select count(*) from meeting
+                        where id = caption_position.meeting_id and stage not in ('live', 'ended')) as bigint)",
                     *meeting,
                     *count
                 )
                 .fetch_one(&mut *connection)
                 .await?;
                 positions.insert(*meeting, last - count);
+                if is_complete > 0 {
+                    complete.insert(*meeting);
+                }
             }
             let mut next_position = |meeting| {
                 let position = positions.entry(meeting).or_insert(0);
                 *position += 1;
                 *position
             };
-            let (mut texts, mut fresh) = (Vec::new(), Vec::new());
+            let (mut texts, mut fresh, mut revised) = (Vec::new(), Vec::new(), BTreeSet::new());
             for (id, record) in &records {
                 let meeting = id.as_str();
                 let stored = match record {
@@ -129,6 +134,9 @@ impl Database {
                 .execute(&mut *connection)
                 .await?
                 .rows_affected();
+                if stored == 1 && complete.contains(meeting) && !matches!(record, Record::Participant(_)) {
+                    revised.insert(meeting);
+                }
                 if let (Record::Segment(segment), 1) = (record, stored) {
                     texts.push(IndexedText::segment(
                         self,
@@ -140,6 +148,17 @@ impl Database {
                         fresh.push((*id, segment));
                     }
                 }
+            }
+            for meeting in revised {
+                // Whoever renders it just now finds another revision at the end, and begins anew.
+                sql!(
+                    "update meeting set revision = revision + 1,
+                        stage = case stage when 'rendered' then 'summarised' else stage end
+                    where id = $1",
+                    meeting
+                )
+                .execute(&mut *connection)
+                .await?;
             }
             index_texts!(self, connection, &texts);
             tell_of_captions!(self, connection, fresh);
@@ -255,8 +274,8 @@ fn told_of(meeting: &MeetingId, (room, started_at): &(String, i64), segment: &Se
 
 /// Room, its title, start, end, and how often it was corrected.
 type HeadRow = (String, Option<String>, i64, Option<i64>, i64);
-type ParticipantRow = (String, String);
-type SegmentRow = (
+pub(crate) type ParticipantRow = (String, String);
+pub(crate) type SegmentRow = (
     String,
     String,
     String,
@@ -268,7 +287,7 @@ type SegmentRow = (
     String,
     i64,
 );
-type GapRow = (String, String, String, i64, i64, String);
+pub(crate) type GapRow = (String, String, String, i64, i64, String);
 
 fn lecture_of(
     meeting: &MeetingId,
@@ -317,7 +336,7 @@ pub(crate) fn participant_of(identity: String, name: String) -> Option<Participa
     })
 }
 
-fn segment_of(row: SegmentRow) -> Option<Segment> {
+pub(crate) fn segment_of(row: SegmentRow) -> Option<Segment> {
     let (id, track, identity, name, start, end, text, language, words, utterance) = row;
     Some(Segment {
         id: SegmentId::parse(id).ok()?,
@@ -333,7 +352,35 @@ fn segment_of(row: SegmentRow) -> Option<Segment> {
     })
 }
 
-fn gap_of((track, identity, name, start, end, reason): GapRow) -> Option<Gap> {
+/// The columns of a segment, as [`segment_of`] takes them.
+pub(crate) fn segment_row(segment: &Segment) -> SegmentRow {
+    (
+        segment.id.as_str().to_owned(),
+        segment.track.as_str().to_owned(),
+        segment.speaker.identity.as_str().to_owned(),
+        segment.speaker.name.clone(),
+        stored_millis(segment.start),
+        stored_millis(segment.end),
+        segment.text.clone(),
+        segment.language.clone(),
+        json_of(&segment.words),
+        i64::from(segment.utterance),
+    )
+}
+
+/// The columns of a gap, as [`gap_of`] takes them.
+pub(crate) fn gap_row(gap: &Gap) -> GapRow {
+    (
+        gap.track.as_str().to_owned(),
+        gap.speaker.identity.as_str().to_owned(),
+        gap.speaker.name.clone(),
+        stored_millis(gap.start),
+        stored_millis(gap.end),
+        gap.reason.as_str().to_owned(),
+    )
+}
+
+pub(crate) fn gap_of((track, identity, name, start, end, reason): GapRow) -> Option<Gap> {
     Some(Gap {
         track: TrackSid::parse(track).ok()?,
         speaker: participant_of(identity, name)?,

@@ -82,7 +82,7 @@ impl Folder {
 }
 
 /// A file that is not there, or whose folder is not, is no error.
-pub(super) fn if_there<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+pub(crate) fn if_there<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(found) => Ok(Some(found)),
         Err(error)
@@ -136,7 +136,7 @@ pub(super) fn create_folders(folder: &Path) -> io::Result<()> {
 }
 
 /// A rename is on disk once its folder is.
-pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     let folder = if folder.as_os_str().is_empty() {
         Path::new(".")
     } else {

@@ -1,7 +1,7 @@
 //! Files that are kept: in a folder, or in a bucket of an S3 server.
 
 mod draft;
-mod folder;
+pub(crate) mod folder;
 mod parts;
 mod reader;
 mod s3;

@@ -2,13 +2,15 @@
 
 use std::slice;
 
-use lectern_pipelines::{AccountId, MeetingId, SearchQuery, Segment, SegmentId, Stage, UnixMillis};
+use lectern_pipelines::{
+    AccountId, GapReason, MeetingId, SearchQuery, Segment, SegmentId, Stage, UnixMillis,
+};
 use lectern_storage::{Corrected, Correction, Database, StoredSegment};
 use tokio::task::JoinSet;
 
 use crate::{
     search::{summarised, summary},
-    things::{Place, person, segment},
+    things::{Place, gap, person, segment},
 };
 
 fn ada() -> AccountId {
@@ -337,4 +339,43 @@ pub(crate) async fn one_of_eight_correctors_of_a_version_is_first(place: &Place)
         .await
         .expect("listed");
     assert_eq!(versions.len(), 2);
+}
+
+pub(crate) async fn late_words_have_a_lecture_rendered_again(place: &Place) {
+    let database = &place.database;
+    let (meeting, said) = held(place).await;
+    let revision = async || {
+        let lecture = database.lecture(&meeting).await;
+        lecture.expect("readable").expect("there").revision
+    };
+    let stage = async || {
+        let overview = database.meeting(&meeting).await;
+        overview.expect("readable").expect("there").stage
+    };
+    database.store_segments(&meeting, &said).await.expect("stored");
+    assert_eq!(
+        (revision().await, stage().await),
+        (0, Stage::Rendered),
+        "nothing new"
+    );
+
+    let late = [segment("SG_2", 900, "Late."), segment("SG_3", 950, "Later.")];
+    database.store_segments(&meeting, &late).await.expect("stored");
+    assert_eq!((revision().await, stage().await), (1, Stage::Summarised));
+    // Whoever had begun before they came begins anew.
+    let rendered = async |revision| {
+        let rendered = database.rendered(&meeting, revision, UnixMillis(2_000)).await;
+        rendered.expect("an answer")
+    };
+    assert!(!rendered(0).await);
+    let gap = gap(960, 990, GapReason::RecogniserAway);
+    database.store_gap(&meeting, &gap).await.expect("stored");
+    assert!(!rendered(1).await);
+    let pending = database
+        .claim_pending("worker", UnixMillis(2_000), UnixMillis(3_000), 9)
+        .await;
+    assert_eq!(pending.expect("claimed").len(), 1);
+    assert!(rendered(2).await);
+    database.store_gap(&meeting, &gap).await.expect("stored");
+    assert_eq!((revision().await, stage().await), (2, Stage::Rendered));
 }

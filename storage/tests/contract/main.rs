@@ -22,6 +22,7 @@ mod shares;
 mod sqlite;
 mod summaries;
 mod things;
+mod word_log;
 mod writing;
 
 /// The environment variable `name`; a test that needs a server fails without it.
@@ -140,6 +141,7 @@ macro_rules! database_contract {
             correction_of_another_version_is_refused
             corrected_lecture_is_rendered_again
             one_of_eight_correctors_of_a_version_is_first
+            late_words_have_a_lecture_rendered_again
         );
         crate::contract!($open, summaries:
             summaries_are_asked_for_made_and_kept
@@ -152,6 +154,11 @@ macro_rules! database_contract {
             writer_stores_the_rest_of_a_batch_with_a_refused_record
             full_queue_gives_records_back
             writer_ends_when_all_is_stored
+        );
+        crate::contract!($open, word_log:
+            words_are_safe_while_the_database_is_away
+            words_of_a_dead_process_are_stored_by_the_next
+            process_that_is_to_end_leaves_what_it_could_not_store
         );
     };
 }

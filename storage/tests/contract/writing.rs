@@ -188,7 +188,7 @@ pub(crate) async fn writer_ends_when_all_is_stored(place: &Place) {
     assert_eq!(place.segment_count(&meeting).await, 100);
 }
 
-async fn all_of(receipts: &mut UnboundedReceiver<Receipt>, count: usize) -> Vec<Receipt> {
+pub(crate) async fn all_of(receipts: &mut UnboundedReceiver<Receipt>, count: usize) -> Vec<Receipt> {
     let mut all = Vec::with_capacity(count);
     while all.len() < count {
         let receipt = timeout(Duration::from_secs(60), receipts.recv())
