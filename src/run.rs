@@ -5,11 +5,11 @@ use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use anyhow::{Context as _, bail};
 use lectern_agent::{Context, LiveKit};
 use lectern_pipelines::{DEEPGRAM_CATCH_UP_RATE, ParticipantIdentity, RoomName};
-use lectern_service::{Health, Service, Settings, told_of_chat};
-use lectern_storage::{Database, Objects, ObjectsConfig, Writer, WriterTask};
+use lectern_service::{Check, Health, Service, Settings, told_of_chat};
+use lectern_storage::{Database, LogState, Objects, ObjectsConfig, WordLog, Writer, WriterTask};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
     config::{AgentArgs, LiveKitArgs, LlmArgs, PdfArgs, Problems, StorageArgs, SttArgs, given},
@@ -201,12 +201,15 @@ impl Up {
         let stt = embedded
             .as_ref()
             .map_or_else(|| config.stt.base_url.clone(), |own| own.description.clone());
-        let (writer, writer_task) = Writer::start(database.clone());
+        let log = WordLog::open(args.storage.data.join("waiting")).await;
+        let (writer, writer_task) = Writer::start_logging(database.clone(), log);
+        let words_waiting = words_waiting(writer.log_state());
         let context = Arc::new(
             Context::new(config, database.clone(), writer, objects.clone())?.with_chat(told_of_chat),
         );
         let metrics = metrics()?;
-        let health = Health::new(database.clone(), renderer(metrics), Some(context.registered()));
+        let health = Health::new(database.clone(), renderer(metrics), Some(context.registered()))
+            .with_check(words_waiting);
         let mut setup_token = None;
         let service = match serves {
             Serves::Nothing => None,
@@ -396,6 +399,21 @@ async fn listen((host, port): &(String, u16)) -> anyhow::Result<TcpListener> {
     TcpListener::bind((host.as_str(), *port))
         .await
         .with_context(|| format!("cannot listen on {host}:{port}; PORT and LECTERN_HOST choose another"))
+}
+
+/// Whether what waits for the database is safe. Where it isn't, captions go on all the same.
+fn words_waiting(state: watch::Receiver<LogState>) -> Check {
+    let check = Check::new("words_waiting", move || {
+        let reason = match *state.borrow() {
+            LogState::Ready => Ok(()),
+            LogState::Failing { .. } => {
+                Err("what waits for the database can't be written to disk; the log says why")
+            }
+            LogState::Full => Err("the log of what waits for the database is full"),
+        };
+        async move { reason.map_err(str::to_owned) }
+    });
+    check.helpful()
 }
 
 /// Collects the process's metrics; once.

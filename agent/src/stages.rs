@@ -200,9 +200,12 @@ impl Stages {
         let database = &self.context.database;
         loop {
             let began = Instant::now();
+            // Of a worker that died while the database was away we may have the last words.
+            within(async { Ok(self.context.writer.settled(meeting).await) }).await?;
             let next = match *at {
                 Stage::Live => return Ok(End::NotOurs),
-                // The worker that was in the room does this itself; if it died, what it stored is what there is.
+                // The worker that was in the room does this itself; if it died, what is known of it here is what there is.
+                // What turns up later is a revision of the transcript.
                 Stage::Ended => self.words_are_there(meeting).await.then_some(Stage::Transcribed),
                 Stage::Transcribed => within(self.summarise(meeting)).await?,
                 Stage::Summarised => within(self.render(meeting)).await?,
