@@ -428,7 +428,7 @@ async fn signal(name: &str, process: &str) -> anyhow::Result<()> {
 
 const HEAD: &str = "fault                                                                    utterances  lost  doubled  unheard  captions again  caught up";
 /// What is always tried.
-const SHORT: [(&[Fault], Room); 5] = [
+const SHORT: [(&[Fault], Room); 6] = [
     (&[Fault::Recogniser(Failure::Refuse, 12)], Room::GoesOn),
     (
         &[Fault::Recogniser(Failure::Hang, 8), Fault::DatabaseAway(8)],
@@ -440,6 +440,7 @@ const SHORT: [(&[Fault], Room); 5] = [
         &[Fault::Recogniser(Failure::Refuse, 15), Fault::Crash],
         Room::Deleted,
     ),
+    (&[Fault::DatabaseAway(8), Fault::Crash], Room::Deleted),
 ];
 /// What is tried by itself and in pairs.
 const EVERY: [Fault; 11] = [

@@ -14,8 +14,8 @@ use std::{
 #[derive(Debug)]
 pub(super) struct Waiting<T> {
     entries: VecDeque<Entry<T>>,
-    /// How many of the first are being stored.
-    storing: Option<usize>,
+    /// How many of the first are being stored, and since when.
+    storing: Option<(usize, Instant)>,
     /// How many of the first are stored one by one, because one of them spoiled a batch.
     alone: usize,
     /// How often storing has failed since it last worked.
@@ -55,8 +55,8 @@ pub(super) enum Refusal {
 pub(super) const BATCH_RECORDS_MAX: usize = 256;
 /// How large a process's log gets: some hours' worth of a full worker. What is said then waits in memory alone.
 pub(super) const LOG_BYTES_MAX: u64 = 64 << 20;
-/// A healthy database takes milliseconds. What it leaves waiting for longer is put into the log.
-const KEEP_AFTER: Duration = Duration::from_secs(1);
+/// A healthy database takes milliseconds. What it leaves waiting for longer is put into the log, and what comes behind it.
+const KEEP_AFTER: Duration = Duration::from_millis(250);
 /// How soon a log that failed is tried again.
 const LOG_RETRY: Duration = Duration::from_secs(1);
 /// The first pause after a failed store; it doubles up to [`PAUSE_MAX`].
@@ -259,7 +259,7 @@ impl<T> Waiting<T> {
             0 => self.entries.len().min(BATCH_RECORDS_MAX),
             _ => 1,
         };
-        self.storing = Some(count);
+        self.storing = Some((count, now));
         Some(Step::Store(count))
     }
 
@@ -275,13 +275,17 @@ impl<T> Waiting<T> {
     /// When the first that isn't in the log is to get there; at once if the database is away.
     fn keep_at(&self) -> Option<Instant> {
         let first = self.entries.get(self.log.holds)?;
-        (self.failures == 0).then_some(first.since + KEEP_AFTER)
+        let waits_since = self
+            .storing
+            .map_or(first.since, |(_, since)| since.min(first.since));
+        (self.failures == 0).then_some(waits_since + KEEP_AFTER)
     }
 
     /// The database is there.
     fn answered(&mut self) -> usize {
         (self.failures, self.retry_at) = (0, None);
-        self.storing.take().expect("it was told to store")
+        let (count, _) = self.storing.take().expect("it was told to store");
+        count
     }
 
     fn through(&mut self, count: usize) -> Through<T> {
@@ -531,7 +535,10 @@ mod tests {
     fn database_that_is_there_needs_no_log() {
         let (mut waiting, now) = took(2);
         assert_eq!(waiting.next_step(now), Some(Step::Store(2)));
-        assert_eq!(waiting.next_step(now + Duration::from_millis(999)), None);
+        assert_eq!(
+            waiting.next_step(now + KEEP_AFTER - Duration::from_millis(1)),
+            None
+        );
         let news = vec![0, 1];
         assert_eq!(
             waiting.stored(),
@@ -550,8 +557,11 @@ mod tests {
         assert_eq!(waiting.next_timeout(), Some(now + KEEP_AFTER));
         let late = now + KEEP_AFTER;
         assert_eq!(waiting.next_step(late), Some(Step::Keep(0..2)));
-        assert_eq!(waiting.next_step(late), None);
+        waiting.take(2, late);
+        assert_eq!(waiting.next_step(late), None, "one work on the log at a time");
         assert_eq!(waiting.kept(80).copied().collect::<Vec<_>>(), [0, 1]);
+        assert_eq!(waiting.next_step(late), Some(Step::Keep(2..3)), "at once");
+        waiting.kept(120).for_each(drop);
         let safe_before = vec![0, 1];
         assert_eq!(
             waiting.stored(),
@@ -560,6 +570,8 @@ mod tests {
                 news: vec![]
             }
         );
+        assert_eq!(waiting.next_step(late), Some(Step::Store(1)));
+        assert_eq!(waiting.stored().safe_before, [2]);
         assert_eq!(waiting.next_step(late), Some(Step::Remove));
     }
 
