@@ -221,14 +221,17 @@ macro_rules! transaction {
                 Ok::<_, sqlx::Error>(value)
             }
             .await;
-            held.give_back();
+            match &result {
+                Err(error) if $crate::database::may_end_transaction(error) => drop(held),
+                _ => held.give_back(),
+            }
             result
         }
         .await
     };
 }
 
-/// A connection that is closed unless it is given back: where its user was cancelled, nobody knows what it is in the
+/// A connection that is closed unless it is given back: where its user was cancelled, or SQLite gave up, nobody knows what it is in the
 /// middle of. (sqlx 0.9 would give back a connection whose `begin` is under way, and whoever has it next is in that
 /// transaction.)
 pub(crate) struct Held<D: sqlx::Database>(Option<PoolConnection<D>>);
@@ -254,6 +257,17 @@ impl<D: sqlx::Database> Drop for Held<D> {
         }
     }
 }
+
+/// Whether SQLite may have ended the transaction by itself: out of memory (7), interrupted (9), input or output failed
+/// (10), disk full (13). Then sqlx takes the connection to be in it for ever, and begins no other.
+pub(crate) fn may_end_transaction(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.filter(|code| code.len() < POSTGRES_CODE_CHARS)
+        .and_then(|code| code.parse::<u32>().ok())
+        .is_some_and(|code| matches!(code & 0xff, 7 | 9 | 10 | 13))
+}
+
+const POSTGRES_CODE_CHARS: usize = 5;
 
 /// A statement with its values. Never kept prepared: a pooler's next server wouldn't know it.
 macro_rules! sql {

@@ -98,7 +98,7 @@ fn database_and_log_on_a_full_disk_lose_nothing() {
             let more: Vec<_> = (MANY..2 * MANY).map(segment).collect();
             let full = database.store_segments(&meeting, &more).await;
             let reason = full.expect_err("no room").to_string();
-        assert!(reason.contains("disk is full"), "{reason}");
+            assert!(reason.contains("disk is full"), "{reason}");
             assert_whole(&database).await;
 
             fs::remove_file(&ballast).expect("removed");
