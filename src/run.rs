@@ -185,6 +185,7 @@ impl Up {
 
     async fn start_serving(args: &UpArgs, stop: Stop, serves: Serves) -> anyhow::Result<Self> {
         let settings = args.settings()?;
+        let metrics = metrics()?;
         let database = Database::open(&settings.database).await?;
         database.migrate().await?;
         let artifacts = place_of(&settings.objects);
@@ -207,7 +208,6 @@ impl Up {
         let context = Arc::new(
             Context::new(config, database.clone(), writer, objects.clone())?.with_chat(told_of_chat),
         );
-        let metrics = metrics()?;
         let health = Health::new(database.clone(), renderer(metrics), Some(context.registered()))
             .with_check(words_waiting);
         let mut setup_token = None;

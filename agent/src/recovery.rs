@@ -107,6 +107,8 @@ async fn recover(context: Arc<Context>, log: Abandoned) {
 /// Says how many segments it came to.
 async fn recognise(context: &Context, mut log: Abandoned) -> Result<u64, Error> {
     let meeting = log.meeting.clone();
+    // Words of it that wait for the database are known too.
+    context.writer.settled(&meeting).await;
     let lecture = insist("read a transcript", || context.database.lecture(&meeting)).await;
     // Of a meeting that was erased, nothing may come back.
     let Some(lecture) = lecture else {

@@ -200,8 +200,7 @@ impl Stages {
         let database = &self.context.database;
         loop {
             let began = Instant::now();
-            // Of a worker that died while the database was away we may have the last words.
-            within(async { Ok(self.context.writer.settled(meeting).await) }).await?;
+            within(self.store_last_words(meeting)).await?;
             let next = match *at {
                 Stage::Live => return Ok(End::NotOurs),
                 // The worker that was in the room does this itself; if it died, what is known of it here is what there is.
@@ -234,6 +233,12 @@ impl Stages {
             .await;
         self.waiting.fetch_sub(1, Ordering::Relaxed);
         waited.is_some()
+    }
+
+    /// Of a worker that died while the database was away we may have some.
+    async fn store_last_words(&self, meeting: &MeetingId) -> Result<(), Error> {
+        self.context.writer.settled(meeting).await;
+        Ok(())
     }
 
     /// The transcript as files, at once, and then the summary, which may take minutes.
@@ -457,7 +462,7 @@ fn retry_after(attempts: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::PermissionsExt};
+    use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
     use lectern_pipelines::{
         AccountId, MediaTime, Participant, ParticipantIdentity, RoomName, RoomSid, Segment, SegmentId,
@@ -465,7 +470,7 @@ mod tests {
     };
     use lectern_storage::{
         AccountRole, Correction, Database, DatabaseConfig, Door, HookTopic, MeetingOverview, NewAccount,
-        NewHook, Objects, ObjectsConfig, Room as StoredRoom, RoomStatus, SummaryOrder, Writer,
+        NewHook, Objects, ObjectsConfig, Record, Room as StoredRoom, RoomStatus, SummaryOrder, Writer,
     };
     use tempfile::TempDir;
 
@@ -487,24 +492,22 @@ mod tests {
             let program = folder.path().join("renderer");
             fs::write(&program, format!("#!/bin/sh\n{RENDERER}")).expect("written");
             fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("made executable");
-            let config = DatabaseConfig {
-                url: None,
-                direct_url: None,
-                data_dir: folder.path().to_owned(),
-                max_connections: 4,
-            };
-            let database = Database::open(&config).await.expect("SQLite opens");
+            let database = open(folder.path()).await;
             database.migrate().await.expect("tables are made");
             Self { folder, database }
         }
 
         fn worker(&self) -> Arc<Context> {
+            let (writer, _task) = Writer::start(self.database.clone());
+            self.worker_with(writer)
+        }
+
+        fn worker_with(&self, writer: Writer) -> Arc<Context> {
             let folder = self.folder.path();
             let objects = Objects::open(&ObjectsConfig {
                 folder: folder.join("objects"),
                 s3: None,
             });
-            let (writer, _task) = Writer::start(self.database.clone());
             let config = test_config::lonely(&folder.join("renderer"));
             Arc::new(Context::new(config, self.database.clone(), writer, objects).expect("good settings"))
         }
@@ -573,6 +576,38 @@ mod tests {
         fn renderings(&self) -> usize {
             fs::read_to_string(self.folder.path().join("runs")).map_or(0, |runs| runs.lines().count())
         }
+    }
+
+    async fn open(folder: &Path) -> Database {
+        let config = DatabaseConfig {
+            url: None,
+            direct_url: None,
+            data_dir: folder.to_owned(),
+            max_connections: 4,
+        };
+        Database::open(&config).await.expect("SQLite opens")
+    }
+
+    #[tokio::test]
+    async fn transcript_is_not_complete_while_words_of_it_wait() {
+        let bench = Bench::new().await;
+        let [waiting, other] = [bench.ended("waiting").await, bench.ended("other").await];
+        let away = open(bench.folder.path()).await;
+        away.close().await;
+        let (writer, _task) = Writer::start(away);
+        let (room, _receipts) = writer.meeting(waiting.clone());
+        let somebody = Participant {
+            identity: ParticipantIdentity::parse("ben").expect("a good identity"),
+            name: "Ben".to_owned(),
+        };
+        room.try_store(Record::Participant(somebody))
+            .expect("room in the queue");
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(run(bench.worker_with(writer), stop));
+        let is_rendered = |overview: &MeetingOverview| overview.stage == Stage::Rendered;
+        bench.until(&other, is_rendered).await;
+        assert_eq!(bench.overview(&waiting).await.stage, Stage::Ended);
+        running.abort();
     }
 
     #[tokio::test]

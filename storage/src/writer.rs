@@ -379,12 +379,16 @@ impl Store {
 
     fn store_ended(&mut self, stored: Result<(), Error>) {
         match stored {
-            Ok(()) => self
-                .waiting
-                .stored()
-                .news
-                .iter()
-                .for_each(|job| job.answer(Receipt::Stored)),
+            Ok(()) => {
+                if let attempts @ 1.. = self.waiting.failures() {
+                    tracing::info!(
+                        attempts,
+                        "the database is back: stored after {attempts} attempts that failed"
+                    );
+                }
+                let news = self.waiting.stored().news;
+                news.iter().for_each(|job| job.answer(Receipt::Stored));
+            }
             Err(error) if error.refuses_values() => {
                 let Through { safe_before, news } = self.waiting.refused();
                 news.iter().for_each(|job| job.answer(Receipt::Refused));
@@ -394,8 +398,8 @@ impl Store {
                 }
             }
             Err(error) => {
-                let (pause, attempt) = self.waiting.failed(Instant::now());
-                tracing::warn!(attempt, %error, "nothing is lost, storing again in {} ms", pause.as_millis());
+                let pause = self.waiting.failed(Instant::now());
+                tracing::warn!(attempt = self.waiting.failures(), %error, "nothing is lost, storing again in {} ms", pause.as_millis());
             }
         }
         self.tell_of_log(None);

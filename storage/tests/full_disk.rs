@@ -1,12 +1,6 @@
-//! Disks that are full, for real: each test runs again with a small file system of its own.
+//! Disks that are full, for real, and folders that can't be written.
 
-use std::{
-    fs::{self, File},
-    io::{ErrorKind, Write},
-    path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
-};
+use std::{fs, path::Path, time::Duration};
 
 use lectern_pipelines::{
     MediaTime, MeetingId, Participant, ParticipantIdentity, RoomName, RoomSid, Segment, SegmentId, TrackSid,
@@ -16,104 +10,12 @@ use lectern_storage::{
     Database, DatabaseConfig, LogState, MeetingWriter, Receipt, Record, WordLog, Writer, WriterTask,
 };
 use tokio::{
-    runtime::Runtime,
     sync::{mpsc::UnboundedReceiver, watch},
     time::timeout,
 };
 
-/// What the file system holds: several times a database with what is said here.
-const DISK: &str = "size=16m";
-/// More segments than there is room for in a journal that a database once had.
-const MANY: u64 = 2000;
 /// These machines are shared.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-#[test]
-fn words_go_on_in_memory_while_the_log_can_t_be_written() {
-    on_a_small_disk(
-        "words_go_on_in_memory_while_the_log_can_t_be_written",
-        |disk| async move {
-            let elsewhere = tempfile::tempdir().expect("a folder");
-            let database = open(elsewhere.path()).await;
-            let meeting = begin(&database).await;
-            meddle(&database, "alter table segment rename to segment_away").await;
-            let process = Runtime::new().expect("a runtime");
-            let (path, folder) = (elsewhere.path().to_owned(), disk.join("waiting"));
-            let starting = process.spawn(async move { start(&open(&path).await, &folder).await });
-            let (writer, _task) = starting.await.expect("started");
-            let mut log_state = writer.log_state();
-            let (room, mut receipts) = writer.meeting(meeting.clone());
-            say(&room, 0..3);
-            assert_safe(&mut receipts, 3).await;
-
-            let ballast = fill(&disk);
-            say(&room, 3..60);
-            let failing = wait_for(&mut log_state, is_failing).await;
-            assert!(format!("{failing:?}").contains("No space left"), "{failing:?}");
-            // Some of it may have found room in the log's last block.
-            let early = receipts.len() as u64;
-            assert!(early < 57);
-            assert_safe(&mut receipts, early).await;
-            assert_unsafe(&mut receipts).await;
-
-            fs::remove_file(&ballast).expect("removed");
-            assert_safe(&mut receipts, 57 - early).await;
-            wait_for(&mut log_state, |state| *state == LogState::Ready).await;
-            // The process dies; the next one finds it all, and nothing that is broken.
-            process.shutdown_background();
-            let (next, next_task) = start(&database, &disk.join("waiting")).await;
-            meddle(&database, "alter table segment_away rename to segment").await;
-            next.settled(&meeting).await;
-            assert_eq!(said(&database, &meeting).await, 60);
-            drop(next);
-            next_task.finish().await;
-        },
-    );
-}
-
-#[test]
-fn database_and_log_on_a_full_disk_lose_nothing() {
-    on_a_small_disk(
-        "database_and_log_on_a_full_disk_lose_nothing",
-        |disk| async move {
-            let database = open(&disk).await;
-            let meeting = begin(&database).await;
-            let (writer, task) = start(&database, &disk.join("waiting")).await;
-            let mut log_state = writer.log_state();
-            let (room, mut receipts) = writer.meeting(meeting.clone());
-            say(&room, 0..20);
-            assert_safe(&mut receipts, 20).await;
-
-            let ballast = fill(&disk);
-            // The database's journal may have room for some of it.
-            let mut count = 20;
-            while !is_failing(&log_state.borrow_and_update()) {
-                assert!(count < MANY, "the disk is full");
-                say(&room, count..count + 20);
-                count += 20;
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-            let early = receipts.len() as u64;
-            assert!(early < count - 20, "not all of it finds room");
-            let more: Vec<_> = (MANY..2 * MANY).map(segment).collect();
-            let full = database.store_segments(&meeting, &more).await;
-            let reason = full.expect_err("no room").to_string();
-            assert!(reason.contains("disk is full"), "{reason}");
-            assert_whole(&database).await;
-
-            fs::remove_file(&ballast).expect("removed");
-            assert_safe(&mut receipts, count - 20).await;
-            room.settled().await;
-            assert_eq!(said(&database, &meeting).await, count);
-            assert_whole(&database).await;
-            wait_for(&mut log_state, |state| *state == LogState::Ready).await;
-            drop((room, writer));
-            task.finish().await;
-            database.close().await;
-            assert_eq!(said(&open(&disk).await, &meeting).await, count);
-        },
-    );
-}
 
 #[tokio::test]
 async fn folder_that_can_t_be_made_costs_no_word() {
@@ -137,54 +39,173 @@ async fn folder_that_can_t_be_made_costs_no_word() {
     task.finish().await;
 }
 
-/// Runs this very test again in a process that may mount a file system, and there what is to be tested.
-fn on_a_small_disk<F: Future<Output = ()>>(test: &str, body: impl FnOnce(PathBuf) -> F) {
-    const MARK: &str = "LECTERN_TEST_SMALL_DISK";
-    if let Some(disk) = std::env::var_os(MARK) {
-        let disk = PathBuf::from(disk);
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", DISK, "tmpfs"])
-            .arg(&disk)
-            .status();
-        assert!(
-            mounted.expect("mount runs").success(),
-            "a file system of our own can't be mounted"
-        );
-        let runtime = Runtime::new().expect("a runtime");
-        return runtime.block_on(body(disk));
-    }
-    let disk = tempfile::tempdir().expect("a folder");
-    let status = Command::new("unshare")
-        // Whoever is not root becomes so in a namespace of users.
-        .args(["--mount", "--user", "--map-root-user"])
-        .arg(std::env::current_exe().expect("this is a program"))
-        .args([test, "--exact", "--nocapture"])
-        .env(MARK, disk.path())
-        .status();
-    let status = status.expect("unshare runs");
-    assert!(
-        status.success(),
-        "{status}. If it could not even start: it needs a mount namespace of its own, as root or where user namespaces \
-         are allowed"
-    );
-}
+/// There are no file systems of a test's own on macOS.
+#[cfg(target_os = "linux")]
+mod small_disk {
+    use std::{
+        fs::File,
+        io::{ErrorKind, Write},
+        path::PathBuf,
+        process::Command,
+    };
 
-/// Leaves no byte; the file can be removed.
-fn fill(disk: &Path) -> PathBuf {
-    let path = disk.join("ballast");
-    let mut file = File::create(&path).expect("a file");
-    for size in [4096, 1] {
-        loop {
-            match file.write(&vec![0; size]) {
-                Ok(_) => {}
-                Err(error) => {
-                    assert_eq!(error.kind(), ErrorKind::StorageFull, "{error}");
-                    break;
-                }
-            }
-        }
+    use tokio::runtime::Runtime;
+
+    use super::*;
+
+    /// What the file system holds: several times a database with what is said here.
+    const DISK: &str = "size=16m";
+    /// More segments than there is room for in a journal that a database once had.
+    const MANY: u64 = 2000;
+
+    #[test]
+    fn words_go_on_in_memory_while_the_log_can_t_be_written() {
+        on_a_small_disk(
+            "small_disk::words_go_on_in_memory_while_the_log_can_t_be_written",
+            |disk| async move {
+                let elsewhere = tempfile::tempdir().expect("a folder");
+                let database = open(elsewhere.path()).await;
+                let meeting = begin(&database).await;
+                meddle(&database, "alter table segment rename to segment_away").await;
+                let process = Runtime::new().expect("a runtime");
+                let (path, folder) = (elsewhere.path().to_owned(), disk.join("waiting"));
+                let starting = process.spawn(async move { start(&open(&path).await, &folder).await });
+                let (writer, _task) = starting.await.expect("started");
+                let mut log_state = writer.log_state();
+                let (room, mut receipts) = writer.meeting(meeting.clone());
+                say(&room, 0..3);
+                assert_safe(&mut receipts, 3).await;
+
+                let ballast = fill(&disk);
+                say(&room, 3..60);
+                let failing = wait_for(&mut log_state, is_failing).await;
+                assert!(format!("{failing:?}").contains("No space left"), "{failing:?}");
+                // Some of it may have found room in the log's last block.
+                let early = receipts.len() as u64;
+                assert!(early < 57);
+                assert_safe(&mut receipts, early).await;
+                assert_unsafe(&mut receipts).await;
+
+                fs::remove_file(&ballast).expect("removed");
+                assert_safe(&mut receipts, 57 - early).await;
+                wait_for(&mut log_state, |state| *state == LogState::Ready).await;
+                // The process dies; the next one finds it all, and nothing that is broken.
+                process.shutdown_background();
+                let (next, next_task) = start(&database, &disk.join("waiting")).await;
+                meddle(&database, "alter table segment_away rename to segment").await;
+                next.settled(&meeting).await;
+                assert_eq!(said(&database, &meeting).await, 60);
+                drop(next);
+                next_task.finish().await;
+            },
+        );
     }
-    path
+
+    #[test]
+    fn database_and_log_on_a_full_disk_lose_nothing() {
+        on_a_small_disk(
+            "small_disk::database_and_log_on_a_full_disk_lose_nothing",
+            |disk| async move {
+                let database = open(&disk).await;
+                let meeting = begin(&database).await;
+                let (writer, task) = start(&database, &disk.join("waiting")).await;
+                let mut log_state = writer.log_state();
+                let (room, mut receipts) = writer.meeting(meeting.clone());
+                say(&room, 0..20);
+                assert_safe(&mut receipts, 20).await;
+
+                let ballast = fill(&disk);
+                // The database's journal may have room for some of it.
+                let mut count = 20;
+                while !is_failing(&log_state.borrow_and_update()) {
+                    assert!(count < MANY, "the disk is full");
+                    say(&room, count..count + 20);
+                    count += 20;
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                let early = receipts.len() as u64;
+                assert!(early < count - 20, "not all of it finds room");
+                let more: Vec<_> = (MANY..2 * MANY).map(segment).collect();
+                let full = database.store_segments(&meeting, &more).await;
+                let reason = full.expect_err("no room").to_string();
+                assert!(reason.contains("disk is full"), "{reason}");
+                assert_whole(&database).await;
+
+                fs::remove_file(&ballast).expect("removed");
+                assert_safe(&mut receipts, count - 20).await;
+                room.settled().await;
+                assert_eq!(said(&database, &meeting).await, count);
+                assert_whole(&database).await;
+                wait_for(&mut log_state, |state| *state == LogState::Ready).await;
+                drop((room, writer));
+                task.finish().await;
+                database.close().await;
+                assert_eq!(said(&open(&disk).await, &meeting).await, count);
+            },
+        );
+    }
+
+    /// Runs this very test again in a process that may mount a file system, and there what is to be tested.
+    fn on_a_small_disk<F: Future<Output = ()>>(test: &str, body: impl FnOnce(PathBuf) -> F) {
+        const MARK: &str = "LECTERN_TEST_SMALL_DISK";
+        if let Some(disk) = std::env::var_os(MARK) {
+            let disk = PathBuf::from(disk);
+            let mounted = Command::new("mount")
+                .args(["-t", "tmpfs", "-o", DISK, "tmpfs"])
+                .arg(&disk)
+                .status();
+            assert!(
+                mounted.expect("mount runs").success(),
+                "a file system of our own can't be mounted"
+            );
+            let runtime = Runtime::new().expect("a runtime");
+            return runtime.block_on(body(disk));
+        }
+        let disk = tempfile::tempdir().expect("a folder");
+        let output = Command::new("unshare")
+            // Whoever is not root becomes so in a namespace of users.
+            .args(["--mount", "--user", "--map-root-user"])
+            .arg(std::env::current_exe().expect("this is a program"))
+            .args([test, "--exact", "--nocapture"])
+            .env(MARK, disk.path())
+            .output()
+            .expect("unshare runs");
+        let said = String::from_utf8_lossy(&output.stdout);
+        let failed = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success() && said.contains("1 passed"),
+            "{}: {said}{failed}. If it could not even start: it needs a mount namespace of its own, as root or where \
+             user namespaces are allowed",
+            output.status
+        );
+    }
+
+    /// Leaves no byte; the file can be removed.
+    fn fill(disk: &Path) -> PathBuf {
+        let path = disk.join("ballast");
+        let mut file = File::create(&path).expect("a file");
+        for size in [4096, 1] {
+            let bytes = vec![0; size];
+            let error = loop {
+                if let Err(error) = file.write_all(&bytes) {
+                    break error;
+                }
+            };
+            assert_eq!(error.kind(), ErrorKind::StorageFull, "{error}");
+        }
+        path
+    }
+
+    async fn assert_whole(database: &Database) {
+        let Database::Sqlite(sqlite) = database else {
+            panic!("SQLite by default")
+        };
+        let checked: Vec<(String,)> = sqlx::query_as("pragma integrity_check")
+            .fetch_all(sqlite.pool())
+            .await
+            .expect("an answer");
+        assert_eq!(checked, [("ok".to_owned(),)]);
+    }
 }
 
 async fn open(folder: &Path) -> Database {
@@ -216,17 +237,6 @@ async fn meddle(database: &Database, statement: &'static str) {
     };
     let done = sqlx::raw_sql(statement).execute(sqlite.pool()).await;
     done.expect("a statement that runs");
-}
-
-async fn assert_whole(database: &Database) {
-    let Database::Sqlite(sqlite) = database else {
-        panic!("SQLite by default")
-    };
-    let checked: Vec<(String,)> = sqlx::query_as("pragma integrity_check")
-        .fetch_all(sqlite.pool())
-        .await
-        .expect("an answer");
-    assert_eq!(checked, [("ok".to_owned(),)]);
 }
 
 async fn said(database: &Database, meeting: &MeetingId) -> u64 {

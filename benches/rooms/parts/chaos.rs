@@ -457,7 +457,7 @@ const EVERY: [Fault; 11] = [
     Fault::Deploy,
 ];
 /// From one fault to the next.
-const BETWEEN: Duration = Duration::from_millis(1500);
+const BETWEEN: Duration = Duration::from_millis(2500);
 /// Until whoever is told to say no more has ended the burst that they are at.
 const LAST_BURST: Duration = Duration::from_secs(1);
 /// How long late words may take.

@@ -53,8 +53,8 @@ pub(super) enum Refusal {
 
 /// Records that share a transaction at most; and as many wait in memory for nothing but their turn.
 pub(super) const BATCH_RECORDS_MAX: usize = 256;
-/// How large a process's log gets: some hours' worth of a full worker. What is said then waits in memory alone.
-pub(super) const LOG_BYTES_MAX: u64 = 64 << 20;
+/// How large a process's log gets: an hour's worth of two hundred rooms. What is said then waits in memory alone.
+pub(super) const LOG_BYTES_MAX: u64 = 128 << 20;
 /// A healthy database takes milliseconds. What it leaves waiting for longer is put into the log, and what comes behind it.
 const KEEP_AFTER: Duration = Duration::from_millis(250);
 /// How soon a log that failed is tried again.
@@ -171,14 +171,19 @@ impl<T> Waiting<T> {
         }
     }
 
-    /// Nothing was stored; returns how long to wait, and how often it has failed.
-    pub(super) fn failed(&mut self, now: Instant) -> (Duration, u32) {
+    /// How often storing has failed since it last worked.
+    pub(super) fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// Nothing was stored; returns how long to wait.
+    pub(super) fn failed(&mut self, now: Instant) -> Duration {
         self.storing = None;
         let doubled = PAUSE_MIN.saturating_mul(2_u32.saturating_pow(self.failures));
         let pause = doubled.min(PAUSE_MAX);
         self.failures = self.failures.saturating_add(1);
         self.retry_at = Some(now + pause);
-        (pause, self.failures)
+        pause
     }
 
     /// The log is of this length now, and safe; these are in it.
@@ -446,11 +451,22 @@ mod tests {
             }
         }
 
-        /// Another process drains what the log holds; what was nowhere but in memory is gone.
+        /// Another process drains what the log holds; what was nowhere but in memory is gone. Of what was under way, some
+        /// may have been done.
         fn crash(&mut self) {
+            match self.logging.take() {
+                Some(Some(items)) => self.log.extend(&items[..items.len() / 2]),
+                Some(None) if self.taken.is_multiple_of(2) => self.log.clear(),
+                _ => {}
+            }
+            if let Some(items) = self.storing.take().filter(|_| self.taken.is_multiple_of(3))
+                && !items.iter().any(|item| is_refused(*item))
+            {
+                self.insert(&items);
+            }
             let left: Vec<u32> = self.log.drain(..).filter(|item| !is_refused(*item)).collect();
             self.insert(&left);
-            (self.waiting, self.storing, self.logging) = (Waiting::new(), None, None);
+            self.waiting = Waiting::new();
         }
 
         fn happen(&mut self, event: Event) {
