@@ -10,7 +10,9 @@ use std::{
 };
 
 use anyhow::bail;
-use lectern_agent::{CaptionForms, LiveKit, Llm, NetworkPaths, ScreenShareAudio, Stt, SttUrl, Visibility};
+use lectern_agent::{
+    CaptionForms, LiveKit, Llm, NetworkPaths, ScreenShareAudio, Stt, SttServer, SttUrl, Visibility,
+};
 use lectern_pipelines::{ModelImprovement, PageSize, SttSettings, is_language_tag};
 use lectern_storage::{Addressing, DatabaseConfig, ObjectsConfig, S3Config};
 use secrecy::{ExposeSecret, SecretString};
@@ -34,13 +36,15 @@ pub(crate) struct LiveKitArgs {
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Recogniser")]
 pub(crate) struct SttArgs {
-    /// Base URL of a Deepgram-compatible recogniser. Without it and without a key, the embedded one listens.
+    /// Base URL of a Deepgram-compatible recogniser, or several, separated by commas: the first serves, those behind it
+    /// while it is away. `embedded` is the built-in one, which listens if there is neither URL nor key.
     #[arg(long, env = "DEEPGRAM_URL")]
     pub(crate) deepgram_url: Option<String>,
-    /// Key for the recogniser; alone it means Deepgram's own service.
+    /// Key for the recogniser; alone it means Deepgram's own service. For several URLs, their keys in the same order,
+    /// separated by commas; an empty place is no key.
     #[arg(long, env = "DEEPGRAM_API_KEY", hide_env_values = true)]
     pub(crate) deepgram_api_key: Option<SecretString>,
-    /// Model, as the recogniser names it.
+    /// Model, as the recogniser names it. For several URLs, one for all or, separated by commas, one for each.
     #[arg(long, env = "LECTERN_STT_MODEL", default_value = "nova-3")]
     pub(crate) stt_model: String,
     /// Language (BCP 47) or `multi`; the recogniser's own choice if not given.
@@ -290,35 +294,88 @@ impl LiveKitArgs {
 }
 
 impl SttArgs {
-    /// The recogniser that was asked for, if any: its base URL.
-    pub(crate) fn remote_url(&self) -> Option<String> {
+    /// The recognisers that were asked for, in order: base URLs, or [`EMBEDDED`].
+    fn urls(&self) -> Vec<String> {
         match (given(&self.deepgram_url), given(&self.deepgram_api_key)) {
-            (Some(url), _) => Some(url),
-            (None, Some(_)) => Some(DEEPGRAM_URL.to_owned()),
-            (None, None) => None,
+            (Some(urls), _) => urls.split(',').map(|url| url.trim().to_owned()).collect(),
+            (None, Some(_)) => vec![DEEPGRAM_URL.to_owned()],
+            (None, None) => vec![EMBEDDED.to_owned()],
         }
     }
 
-    /// The recogniser at `url` and what it is asked for.
-    pub(crate) fn connections(&self, url: &str, catch_up_rate: f64, problems: &mut Problems) -> Stt {
-        if let Err(error) = SttUrl::parse(url) {
-            problems.add(format!("DEEPGRAM_URL: {error}"));
+    /// Whether the embedded recogniser is one of them.
+    pub(crate) fn wants_embedded(&self) -> bool {
+        self.urls().iter().any(|url| url == EMBEDDED)
+    }
+
+    /// The recognisers and what they are asked for. The embedded one takes its place when it runs.
+    pub(crate) fn connections(&self, problems: &mut Problems) -> Stt {
+        let urls = self.urls();
+        for url in urls.iter().filter(|url| *url != EMBEDDED) {
+            if let Err(error) = SttUrl::parse(url) {
+                problems.add(format!("DEEPGRAM_URL: {error}"));
+            }
         }
+        let (keys, models) = (self.keys(urls.len(), problems), self.models(urls.len(), problems));
+        let mut settings = self.questions(problems);
+        settings.model = models[0].clone();
+        if urls.iter().all(|url| url == EMBEDDED) {
+            settings.catch_up_rate = OWN_CATCH_UP_RATE;
+        }
+        let servers = urls.into_iter().zip(keys).zip(models);
         Stt {
-            base_url: url.to_owned(),
-            api_key: given(&self.deepgram_api_key),
+            servers: servers
+                .map(|((base_url, api_key), model)| SttServer {
+                    base_url,
+                    api_key,
+                    model,
+                })
+                .collect(),
             sockets_max: problems.number("STT_SOCKETS_MAX", &self.stt_sockets_max, 1, 100_000),
             lanes_max: problems.number("STT_LANES_MAX", &self.stt_lanes_max, 1, 100_000),
-            settings: self.questions(catch_up_rate, problems),
+            settings,
         }
     }
 
-    fn questions(&self, catch_up_rate: f64, problems: &mut Problems) -> SttSettings {
+    /// Each recogniser's key. None is handed to a recogniser that it was not given for.
+    fn keys(&self, urls: usize, problems: &mut Problems) -> Vec<Option<SecretString>> {
+        let Some(keys) = given(&self.deepgram_api_key).filter(|_| urls > 1) else {
+            return vec![given(&self.deepgram_api_key); urls];
+        };
+        let mut keys: Vec<_> = keys
+            .expose_secret()
+            .split(',')
+            .map(|key| given(&Some(SecretString::from(key.trim()))))
+            .collect();
+        if keys.len() > urls {
+            problems.add(format!(
+                "DEEPGRAM_API_KEY has {} keys and DEEPGRAM_URL {urls} recognisers; give one for each, in the same order",
+                keys.len()
+            ));
+        }
+        keys.resize(urls, None);
+        keys
+    }
+
+    fn models(&self, urls: usize, problems: &mut Problems) -> Vec<Option<String>> {
+        let models: Vec<_> = match urls {
+            1 => vec![self.stt_model.as_str()],
+            _ => self.stt_model.split(',').map(str::trim).collect(),
+        };
+        if models.len() != 1 && models.len() != urls {
+            problems.add(format!(
+                "LECTERN_STT_MODEL has {} models and DEEPGRAM_URL {urls} recognisers; give one for all or one for each",
+                models.len()
+            ));
+        }
+        let models = models.into_iter().map(|model| given(&Some(model.to_owned())));
+        models.cycle().take(urls).collect()
+    }
+
+    fn questions(&self, problems: &mut Problems) -> SttSettings {
         let endpointing = problems.number("LECTERN_STT_ENDPOINTING_MS", &self.stt_endpointing_ms, 10, 5000);
         SttSettings {
-            model: Some(self.stt_model.clone()).filter(|model| !model.is_empty()),
             language: given(&self.stt_language),
-            endpointing: Duration::from_millis(endpointing),
             keyterms: self
                 .stt_keyterms
                 .iter()
@@ -330,7 +387,7 @@ impl SttArgs {
                 &self.stt_improvement,
                 &[("out", ModelImprovement::OptOut), ("in", ModelImprovement::OptIn)],
             ),
-            catch_up_rate,
+            ..SttSettings::with_endpointing(Duration::from_millis(endpointing))
         }
     }
 
@@ -537,6 +594,10 @@ pub(crate) fn given<T: Setting>(value: &Option<T>) -> Option<T> {
     value.clone().filter(|value| !value.text().trim().is_empty())
 }
 
+/// What stands for the embedded recogniser among URLs.
+pub(crate) const EMBEDDED: &str = "embedded";
+/// Our own recogniser takes audio as fast as it can work, and holds back what is too much.
+const OWN_CATCH_UP_RATE: f64 = 100.0;
 /// Deepgram's own service.
 const DEEPGRAM_URL: &str = "https://api.deepgram.com";
 const OPENAI_URL: &str = "https://api.openai.com/v1";
@@ -582,8 +643,7 @@ mod tests {
         ]);
         let mut problems = Problems::default();
         all.livekit.livekit(&mut problems);
-        all.stt
-            .connections(&all.stt.remote_url().expect("one was given"), 1.25, &mut problems);
+        all.stt.connections(&mut problems);
         all.llm.llm(&mut problems);
         all.storage.objects(&mut problems);
         all.agent.rooms_max(&mut problems);
@@ -609,22 +669,85 @@ mod tests {
         assert!(!error.contains("secret"), "{error}");
     }
 
+    fn stt(arguments: &[&str]) -> SttArgs {
+        let mut stt = All::parse_from([&["lectern"], arguments].concat()).stt;
+        let is_given = |flag: &str| arguments.iter().any(|argument| argument.starts_with(flag));
+        // Whatever the environment of the tests has.
+        stt.deepgram_url = stt.deepgram_url.filter(|_| is_given("--deepgram-url"));
+        stt.deepgram_api_key = stt.deepgram_api_key.filter(|_| is_given("--deepgram-api-key"));
+        stt
+    }
+
     #[test]
-    fn key_alone_means_deepgram() {
-        let args = |extra: &[&str]| All::parse_from([&["lectern"], extra].concat()).stt;
+    fn key_alone_means_deepgram_and_nothing_the_embedded_one() {
+        for (arguments, expected) in [
+            (&[][..], EMBEDDED),
+            (&["--deepgram-api-key=k"], DEEPGRAM_URL),
+            (&["--deepgram-url=http://127.0.0.1:1"], "http://127.0.0.1:1"),
+        ] {
+            assert_eq!(stt(arguments).urls(), [expected], "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn several_recognisers_have_keys_and_models_by_their_places() {
+        let mut problems = Problems::default();
+        let connections = |arguments: &[&str], problems: &mut Problems| {
+            let stt = stt(arguments).connections(problems);
+            let servers = stt.servers.iter().map(|server| {
+                let key = server.api_key.as_ref().map(|key| key.expose_secret().to_owned());
+                (server.base_url.clone(), key, server.model.clone())
+            });
+            servers.collect::<Vec<_>>()
+        };
+        let server = |url: &str, key: Option<&str>, model: &str| {
+            (url.to_owned(), key.map(str::to_owned), Some(model.to_owned()))
+        };
+        let urls = "--deepgram-url=https://a.example, https://b.example,embedded";
         assert_eq!(
-            args(&["--deepgram-api-key=", "--deepgram-url="]).remote_url(),
-            None
+            connections(&[urls, "--deepgram-api-key=one,"], &mut problems),
+            [
+                server("https://a.example", Some("one"), "nova-3"),
+                server("https://b.example", None, "nova-3"),
+                server("embedded", None, "nova-3"),
+            ],
+            "no key goes to whom it was not given for"
         );
         assert_eq!(
-            args(&["--deepgram-api-key=k"]).remote_url().as_deref(),
-            Some(DEEPGRAM_URL)
+            connections(
+                &[urls, "--deepgram-api-key=one,two", "--stt-model=x,y,z"],
+                &mut problems
+            ),
+            [
+                server("https://a.example", Some("one"), "x"),
+                server("https://b.example", Some("two"), "y"),
+                server("embedded", None, "z"),
+            ]
         );
+        let single = [
+            "--deepgram-url=https://a.example",
+            "--deepgram-api-key=a,b",
+            "--stt-model=x,y",
+        ];
         assert_eq!(
-            args(&["--deepgram-url=http://127.0.0.1:1"])
-                .remote_url()
-                .as_deref(),
-            Some("http://127.0.0.1:1")
+            connections(&single, &mut problems),
+            [server("https://a.example", Some("a,b"), "x,y")],
+            "one recogniser's are taken as they are"
         );
+        problems.finish().expect("no mistakes until here");
+        let mut problems = Problems::default();
+        connections(
+            &[urls, "--deepgram-api-key=one,two,three,four", "--stt-model=x,y"],
+            &mut problems,
+        );
+        connections(
+            &["--deepgram-url=https://a.example,,ftp://b.example"],
+            &mut problems,
+        );
+        let error = problems.finish().expect_err("mistakes").to_string();
+        for part in ["4 keys", "2 models", "needs a scheme", "begins with ftp"] {
+            assert!(error.contains(part), "{part:?} is not in: {error}");
+        }
+        assert!(!error.contains("three"), "{error}");
     }
 }

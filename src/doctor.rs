@@ -5,11 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lectern_pipelines::DEEPGRAM_CATCH_UP_RATE;
 use lectern_storage::{Database, Objects};
 
 use crate::{
-    config::{FontArgs, Problems},
+    config::{EMBEDDED, FontArgs, Problems},
     run::{UpArgs, place_of},
 };
 
@@ -91,18 +90,24 @@ async fn livekit(args: &UpArgs) -> anyhow::Result<String> {
 async fn recogniser(args: &UpArgs) -> anyhow::Result<String> {
     let mut problems = Problems::default();
     let config = args.stt.embedded(&mut problems);
-    let Some(url) = args.stt.remote_url() else {
-        problems.finish()?;
+    let mut stt = args.stt.connections(&mut problems);
+    problems.finish()?;
+    let mut found = Vec::new();
+    if args.stt.wants_embedded() {
         let engine = tokio::task::spawn_blocking(move || lectern_stt::check(&config)).await??;
-        return Ok(format!(
+        found.push(format!(
             "{} {}, embedded: {}",
             engine.name, engine.version, engine.note
         ));
-    };
-    let stt = args.stt.connections(&url, DEEPGRAM_CATCH_UP_RATE, &mut problems);
-    problems.finish()?;
-    lectern_agent::probe_recogniser(&stt).await?;
-    Ok(format!("{url} accepts a stream"))
+    }
+    stt.servers.retain(|server| server.base_url != EMBEDDED);
+    lectern_agent::probe_recognisers(&stt).await?;
+    found.extend(
+        stt.servers
+            .iter()
+            .map(|server| format!("{} accepts a stream", server.base_url)),
+    );
+    Ok(found.join("; "))
 }
 
 async fn summary(args: &UpArgs) -> anyhow::Result<String> {

@@ -3,8 +3,10 @@
 use anyhow::Context as _;
 use tokio::{net::TcpListener, task::JoinHandle};
 
+use lectern_agent::Stt;
+
 use crate::{
-    config::{Problems, SttArgs},
+    config::{EMBEDDED, Problems, SttArgs},
     signals::Stop,
 };
 
@@ -21,7 +23,7 @@ pub(crate) struct Args {
 /// An embedded recogniser that runs.
 pub(crate) struct Embedded {
     /// Its base URL, on loopback.
-    pub(crate) url: String,
+    url: String,
     /// What it is, for people.
     pub(crate) description: String,
     server: JoinHandle<()>,
@@ -53,6 +55,15 @@ impl Embedded {
             description,
             server,
         })
+    }
+
+    /// Is found where the settings name it.
+    pub(crate) fn take_its_place_in(&self, stt: &mut Stt) {
+        for server in &mut stt.servers {
+            if server.base_url == EMBEDDED {
+                server.base_url.clone_from(&self.url);
+            }
+        }
     }
 }
 

@@ -37,7 +37,6 @@ use self::{
 use crate::{
     config::{FontArgs, LlmArgs, PdfArgs, Problems, SttArgs},
     embedded::Embedded,
-    run::OWN_CATCH_UP_RATE,
 };
 
 /// Play WAV files or a fixture through the captioner, as if they were a meeting.
@@ -115,7 +114,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
 enum Listener {
     /// A recogniser that was recorded.
     Recorded(Recording),
-    /// One that is asked now; the embedded one if these are its settings.
+    /// Those that are asked now, and the embedded one's settings if it is among them.
     Live(Box<Stt>, Option<lectern_stt::Config>),
 }
 
@@ -161,11 +160,10 @@ impl Args {
         let mut recogniser = self.recogniser.clone();
         recogniser.deepgram_url = self.stt.clone().or(recogniser.deepgram_url);
         recogniser.stt_language = language.or(recogniser.stt_language);
-        let remote = recogniser.remote_url();
-        let url = remote.as_deref().unwrap_or(PLACEHOLDER_URL);
-        let stt = recogniser.connections(url, DEEPGRAM_CATCH_UP_RATE, problems);
+        let stt = recogniser.connections(problems);
         let embedded = recogniser.embedded(problems);
-        Listener::Live(Box::new(stt), Some(embedded).filter(|_| remote.is_none()))
+        let embedded = recogniser.wants_embedded().then_some(embedded);
+        Listener::Live(Box::new(stt), embedded)
     }
 
     fn live_author(&self, mut llm: Option<Llm>, fixture: &SummaryEntry) -> anyhow::Result<Author> {
@@ -237,7 +235,7 @@ async fn transcribe(args: &Args, script: Script, listener: Listener) -> anyhow::
     Ok((lecture, outcome))
 }
 
-/// Plays to a live recogniser: the one of the settings, or our own.
+/// Plays to a live recogniser: those of the settings, or our own.
 async fn listen(
     args: &Args,
     mut stt: Box<Stt>,
@@ -250,13 +248,12 @@ async fn listen(
         None => None,
     };
     if let Some(embedded) = &embedded {
-        stt.base_url.clone_from(&embedded.url);
-        stt.settings.catch_up_rate = OWN_CATCH_UP_RATE;
+        embedded.take_its_place_in(&mut stt);
     }
     let pace = match &embedded {
         _ if args.records(Part::Stt) => Pace::Times(1.0),
-        Some(_) => Pace::AsAnswered,
-        None => Pace::Times(DEEPGRAM_CATCH_UP_RATE),
+        Some(_) if stt.servers.len() == 1 => Pace::AsAnswered,
+        _ => Pace::Times(DEEPGRAM_CATCH_UP_RATE),
     };
     let run = format!("{:x}", std::process::id());
     let recogniser = Recogniser::new(&stt)?;
@@ -349,7 +346,5 @@ fn report(lecture: &Lecture, outcome: &Outcome, summarised: &Summarised, took: D
     }
 }
 
-/// Replaced by the embedded recogniser's before anybody connects.
-const PLACEHOLDER_URL: &str = "http://127.0.0.1:1";
 /// After the end of a file there is no meeting that must close: slow recognisers get their time.
 const LAST_FINALS: Duration = Duration::from_secs(30);

@@ -3,8 +3,8 @@
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
-use lectern_agent::{Context, LiveKit};
-use lectern_pipelines::{DEEPGRAM_CATCH_UP_RATE, ParticipantIdentity, RoomName};
+use lectern_agent::{Context, LiveKit, Stt};
+use lectern_pipelines::{ParticipantIdentity, RoomName};
 use lectern_service::{Check, Health, Service, Settings, told_of_chat};
 use lectern_storage::{Database, LogState, Objects, ObjectsConfig, WordLog, Writer, WriterTask};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
-    config::{AgentArgs, LiveKitArgs, LlmArgs, PdfArgs, Problems, StorageArgs, SttArgs, given},
+    config::{AgentArgs, EMBEDDED, LiveKitArgs, LlmArgs, PdfArgs, Problems, StorageArgs, SttArgs, given},
     embedded::Embedded,
     livekit_server::LiveKitServer,
     service_config::{ServiceArgs, secret_of},
@@ -190,26 +190,27 @@ impl Up {
         database.migrate().await?;
         let artifacts = place_of(&settings.objects);
         let objects = Objects::open(&settings.objects);
-        let embedded = match args.stt.remote_url() {
-            Some(_) => None,
-            None => Some(Embedded::start(settings.embedded).await?),
+        let embedded = match args.stt.wants_embedded() {
+            true => Some(Embedded::start(settings.embedded).await?),
+            false => None,
         };
         let mut config = settings.agent;
+        let stt = named(&config.stt, embedded.as_ref());
         if let Some(embedded) = &embedded {
-            config.stt.base_url.clone_from(&embedded.url);
-            config.stt.settings.catch_up_rate = OWN_CATCH_UP_RATE;
+            embedded.take_its_place_in(&mut config.stt);
         }
-        let stt = embedded
-            .as_ref()
-            .map_or_else(|| config.stt.base_url.clone(), |own| own.description.clone());
         let log = WordLog::open(args.storage.data.join("waiting")).await;
         let (writer, writer_task) = Writer::start_logging(database.clone(), log);
         let words_waiting = words_waiting(writer.log_state());
         let context = Arc::new(
             Context::new(config, database.clone(), writer, objects.clone())?.with_chat(told_of_chat),
         );
-        let health = Health::new(database.clone(), renderer(metrics), Some(context.registered()))
+        let mut health = Health::new(database.clone(), renderer(metrics), Some(context.registered()))
             .with_check(words_waiting);
+        if let Some(standing) = context.recognisers() {
+            let check = Check::new("recogniser", move || std::future::ready(standing()));
+            health = health.with_check(check.helpful());
+        }
         let mut setup_token = None;
         let service = match serves {
             Serves::Nothing => None,
@@ -350,10 +351,6 @@ impl UpArgs {
     /// Everything parsed, or one error that names every mistake.
     fn settings(&self) -> anyhow::Result<AllSettings> {
         let mut problems = Problems::default();
-        let url = self
-            .stt
-            .remote_url()
-            .unwrap_or_else(|| PLACEHOLDER_URL.to_owned());
         let agent = lectern_agent::Config {
             livekit: self.livekit.livekit(&mut problems),
             agent_name: self.agent.agent_name.clone(),
@@ -363,7 +360,7 @@ impl UpArgs {
             network_paths: self.agent.network_paths(&mut problems),
             screen_share_audio: self.agent.screen_share_audio(&mut problems),
             caption_forms: self.agent.caption_forms(&mut problems),
-            stt: self.stt.connections(&url, DEEPGRAM_CATCH_UP_RATE, &mut problems),
+            stt: self.stt.connections(&mut problems),
             llm: self.llm.llm(&mut problems),
             speech_logs: self.agent.speech_logs(&self.storage.data, &mut problems),
             render_program: std::env::current_exe().context("our own executable is not to be found")?,
@@ -381,6 +378,15 @@ impl UpArgs {
         problems.finish()?;
         Ok(settings)
     }
+}
+
+/// The recognisers in their order, for people.
+fn named(stt: &Stt, embedded: Option<&Embedded>) -> String {
+    let names = stt.servers.iter().map(|server| match embedded {
+        Some(own) if server.base_url == EMBEDDED => own.description.clone(),
+        _ => server.base_url.clone(),
+    });
+    names.collect::<Vec<_>>().join(", or else ")
 }
 
 /// Where artifacts go, for people.
@@ -429,8 +435,3 @@ fn metrics() -> anyhow::Result<PrometheusHandle> {
 fn renderer(metrics: PrometheusHandle) -> impl Fn() -> String + Send + Sync + 'static {
     move || metrics.render()
 }
-
-/// Replaced by the embedded recogniser's before anybody connects.
-const PLACEHOLDER_URL: &str = "http://127.0.0.1:1";
-/// Our own recogniser takes audio as fast as it can work, and holds back what is too much.
-pub(crate) const OWN_CATCH_UP_RATE: f64 = 100.0;

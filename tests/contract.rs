@@ -10,6 +10,8 @@ mod consent;
 mod docx;
 #[path = "contract/failing_recogniser.rs"]
 mod failing_recogniser;
+#[path = "contract/failover.rs"]
+mod failover;
 #[path = "contract/meeting.rs"]
 mod meeting;
 #[path = "contract/outage.rs"]

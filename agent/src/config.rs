@@ -88,19 +88,28 @@ pub struct CaptionForms {
     pub data_packets: bool,
 }
 
-/// The recogniser and how it is asked.
+/// The recognisers and how they are asked.
 #[derive(Debug, Clone)]
 pub struct Stt {
-    /// `http(s)://` or `ws(s)://`, to which `/v1/listen` is added.
-    pub base_url: String,
-    /// Absent for our own recogniser.
-    pub api_key: Option<SecretString>,
+    /// At least one, the one that should serve first; the others serve while those before them are away.
+    pub servers: Vec<SttServer>,
     /// Sockets open at once in this process.
     pub sockets_max: u32,
     /// Of these, for what was said while the recogniser was away.
     pub lanes_max: u32,
-    /// What it is asked for.
+    /// What they are asked for.
     pub settings: SttSettings,
+}
+
+/// Where a recogniser is.
+#[derive(Debug, Clone)]
+pub struct SttServer {
+    /// `http(s)://` or `ws(s)://`, to which `/v1/listen` is added.
+    pub base_url: String,
+    /// Absent for our own recogniser.
+    pub api_key: Option<SecretString>,
+    /// The model that it is asked for, where that is another one than in [`Stt::settings`].
+    pub model: Option<String>,
 }
 
 /// An OpenAI-compatible language model.

@@ -418,6 +418,7 @@ impl Driver {
                 });
                 self.heard_now = None;
             }
+            SttEvent::Outdated => self.feed(CoreEvent::SttOutdated { connection }),
             SttEvent::Ended(end) => {
                 self.sockets.remove(&connection);
                 self.feed(CoreEvent::SttEnded { connection, end });

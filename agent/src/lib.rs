@@ -9,6 +9,7 @@ mod config;
 mod cover;
 mod driver;
 mod error;
+mod failover;
 mod journal;
 mod link;
 mod llm;
@@ -18,6 +19,7 @@ mod recovery;
 mod replies;
 mod room;
 mod rooms;
+mod roster;
 mod run;
 mod server;
 mod stages;
@@ -37,10 +39,12 @@ use lectern_storage::{Database, Objects, Writer};
 use tokio::sync::{Notify, watch};
 
 pub use chat::TellOfChat;
-pub use config::{CaptionForms, Config, LiveKit, Llm, NetworkPaths, ScreenShareAudio, Stt, Visibility};
+pub use config::{
+    CaptionForms, Config, LiveKit, Llm, NetworkPaths, ScreenShareAudio, Stt, SttServer, Visibility,
+};
 pub use error::Error;
 pub use llm::Exchange;
-pub use probe::{count_rooms, probe_llm, probe_recogniser};
+pub use probe::{count_rooms, probe_llm, probe_recognisers};
 pub use replies::Replies;
 pub use room::speaker::{HeardCaption, Speaker, delete_room, join_url, participant_token};
 pub use run::run;
@@ -99,6 +103,11 @@ impl Context {
     pub fn with_chat(mut self, tell: TellOfChat) -> Self {
         self.chats = Some(Chats::new(self.database.clone(), tell));
         self
+    }
+
+    /// What should be known of the recognisers, whenever it is asked; nothing where there is but one.
+    pub fn recognisers(&self) -> Option<impl Fn() -> Result<(), String> + Send + Sync + 'static> {
+        self.recogniser.standing()
     }
 
     /// Whether LiveKit has accepted this worker and can reach it; follow it for readiness.

@@ -13,7 +13,7 @@ use crate::{
     Error, LiveKit, Llm, Replies, Stt,
     llm::LanguageModel,
     server::Server,
-    stt::{Recogniser, SttEvent},
+    stt::{PROBE_PATH, Recogniser, SttEvent},
     summary::Wishes,
 };
 
@@ -22,8 +22,20 @@ pub async fn count_rooms(livekit: &LiveKit) -> Result<usize, Error> {
     Ok(Server::new(livekit.clone()).rooms().await?.len())
 }
 
-/// Opens a stream to the recogniser and drops it again.
-pub async fn probe_recogniser(stt: &Stt) -> Result<(), Error> {
+/// Opens a stream to each recogniser and drops it again.
+pub async fn probe_recognisers(stt: &Stt) -> Result<(), Error> {
+    for server in &stt.servers {
+        let servers = vec![server.clone()];
+        probe_recogniser(&Stt {
+            servers,
+            ..stt.clone()
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+async fn probe_recogniser(stt: &Stt) -> Result<(), Error> {
     let recogniser = Recogniser::new(stt)?;
     let (news_sender, mut news) = mpsc::channel(4);
     let socket = recogniser.open(ConnectionId(1), SttPurpose::Live, PROBE_PATH, news_sender);
@@ -34,7 +46,7 @@ pub async fn probe_recogniser(stt: &Stt) -> Result<(), Error> {
         .map(|news| news.event);
     drop(socket);
     let reason = match answer {
-        Some(SttEvent::Opened | SttEvent::Message(_)) => return Ok(()),
+        Some(SttEvent::Opened | SttEvent::Message(_) | SttEvent::Outdated) => return Ok(()),
         Some(SttEvent::Ended(SttEnd::Refused(401 | 403))) => {
             "it refuses the key: check DEEPGRAM_API_KEY".to_owned()
         }
@@ -47,7 +59,7 @@ pub async fn probe_recogniser(stt: &Stt) -> Result<(), Error> {
         None => "it does not answer".to_owned(),
     };
     Err(Error::Recogniser {
-        url: stt.base_url.clone(),
+        url: stt.servers[0].base_url.clone(),
         reason,
     })
 }
@@ -91,5 +103,4 @@ fn sentence() -> Lecture {
     }
 }
 
-const PROBE_PATH: &str = "/v1/listen?encoding=linear16&sample_rate=16000&channels=1";
 const PATIENCE: Duration = Duration::from_secs(8);

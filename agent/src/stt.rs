@@ -1,9 +1,10 @@
-//! Websocket connections to a recogniser that speaks Deepgram's protocol, each a small task of its own.
+//! Websocket connections to recognisers that speak Deepgram's protocol, each a small task of its own.
 //!
-//! What is said over a connection, and when another one is wanted, the core decides; this file only carries it.
+//! What is said over a connection, and when another one is wanted, the core decides; this file only carries it. Which of
+//! several recognisers takes it, `failover.rs` decides.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -12,8 +13,8 @@ use futures_util::{SinkExt, Stream, StreamExt};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::{
     net::TcpStream,
-    sync::{Semaphore, mpsc},
-    time::timeout,
+    sync::{Semaphore, mpsc, watch},
+    time::{sleep, timeout},
 };
 use tokio_tungstenite::{
     Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config,
@@ -28,9 +29,14 @@ use tokio_tungstenite::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{Instrument, Span, debug, info, warn};
 
-use lectern_pipelines::{ConnectionId, SttEnd, SttPurpose};
+use lectern_pipelines::{ConnectionId, STT_CLOSE_STREAM, SttEnd, SttPurpose, stt_path_of_model};
 
-use crate::{Stt, tls};
+use crate::{
+    Stt, SttServer,
+    failover::{self, Failover},
+    roster::{Roster, now},
+    tls,
+};
 
 /// A recogniser's base URL: `https`, `wss`, `http` or `ws`, a host, perhaps a port and a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,20 +97,29 @@ impl SttUrl {
         })
     }
 
-    /// The URL as it is used, for people.
-    pub fn as_str(&self) -> &str {
-        &self.base
+    /// Host and port, for people.
+    fn name(&self) -> String {
+        format!("{}:{}", self.host, self.port)
     }
 }
 
-/// The recogniser as this process sees it: one for all rooms.
+/// The recogniser as this process sees it: one for all rooms, perhaps with others that serve while it is away.
 #[derive(Debug)]
 pub struct Recogniser {
-    url: SttUrl,
-    authorization: Option<HeaderValue>,
+    places: Arc<[Place]>,
+    roster: Arc<Roster>,
     sockets: Arc<Semaphore>,
     /// Of these, for what is late.
     lanes: Arc<Semaphore>,
+}
+
+/// Where a recogniser is, and how it is asked.
+#[derive(Debug)]
+struct Place {
+    url: SttUrl,
+    authorization: Option<HeaderValue>,
+    /// The model that this one is asked for, if it is not the one that the core asks for.
+    model: Option<String>,
 }
 
 /// What comes of a connection, in this order: perhaps `Opened`, messages, and `Ended` at last.
@@ -123,6 +138,8 @@ pub enum SttEvent {
     Opened,
     /// The recogniser said something.
     Message(SttMessage),
+    /// A recogniser that is wanted more is back: the next pause is a good time to connect anew.
+    Outdated,
     /// It is over, or never came to be.
     Ended(SttEnd),
 }
@@ -149,6 +166,18 @@ pub struct SocketStuck;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the reason of a broken connection is waited for.
 const LAST_WORDS_TIMEOUT: Duration = Duration::from_secs(1);
+/// What a probe may take from the upgrade to the answer.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often a connection is looked at whose audio nobody answers.
+const VIGIL_EVERY: Duration = Duration::from_secs(1);
+/// Half a second of audio: some recognisers say nothing to the silence behind the last word.
+const SILENT_TAIL_BYTES: usize = 16_000;
+const HUNG: &str = "it took audio for 10 s and said nothing";
+/// A stream that nobody will hear anything of.
+pub(crate) const PROBE_PATH: &str = "/v1/listen?encoding=linear16&sample_rate=16000&channels=1";
+/// Codes of websocket close frames: all is well, and a frame without a code.
+const NORMAL: u16 = 1000;
+const NO_STATUS: u16 = 1005;
 /// Frames that wait for the network, each 20 to 250 ms of audio: what was kept through an outage may come at once.
 const OUTGOING_FRAMES_MAX: usize = 1024;
 /// An hour of words would fit; no answer to a few seconds of audio is larger.
@@ -161,9 +190,18 @@ const SERVER_WORDS_BYTES_MAX: usize = 120;
 impl Recogniser {
     /// Prepares connections; none is made yet.
     pub fn new(settings: &Stt) -> Result<Self, SttConfigError> {
+        let asked = &settings.settings.model;
+        let places: Arc<[Place]> = settings
+            .servers
+            .iter()
+            .map(|server| Place::new(server, asked))
+            .collect::<Result<_, _>>()?;
+        if places.is_empty() {
+            return Err(SttConfigError::NotAUrl);
+        }
         Ok(Self {
-            url: SttUrl::parse(&settings.base_url)?,
-            authorization: settings.api_key.as_ref().map(authorization_of).transpose()?,
+            roster: Arc::new(Roster::new(places.iter().map(|place| place.url.name()).collect())),
+            places,
             // None at all would be a wait without end.
             sockets: Arc::new(Semaphore::new(settings.sockets_max.max(1) as usize)),
             lanes: Arc::new(Semaphore::new(settings.lanes_max.max(1) as usize)),
@@ -182,18 +220,17 @@ impl Recogniser {
         let cancelled = CancellationToken::new();
         let task = ConnectionTask {
             connection,
-            request: self.request(path_and_query),
-            host: self.url.host.clone(),
-            port: self.url.port,
+            path_and_query: path_and_query.to_owned(),
+            places: Arc::clone(&self.places),
+            roster: Arc::clone(&self.roster),
             lanes: (purpose == SttPurpose::Late).then(|| Arc::clone(&self.lanes)),
             sockets: Arc::clone(&self.sockets),
-            outgoing,
             news,
         };
         tokio::spawn(
             cancelled
                 .clone()
-                .run_until_cancelled_owned(task.run())
+                .run_until_cancelled_owned(task.run(outgoing))
                 .instrument(Span::current()),
         );
         SttSocket {
@@ -202,8 +239,64 @@ impl Recogniser {
         }
     }
 
+    /// Follows what people should know of who serves; none where there is but one recogniser.
+    pub(crate) fn standing(&self) -> Option<impl Fn() -> Result<(), String> + Send + Sync + 'static> {
+        let (serving, roster) = (self.roster.serving(), Arc::clone(&self.roster));
+        roster.has_several().then_some(move || match *serving.borrow() {
+            Some(0) => Ok(()),
+            Some(index) => Err(format!(
+                "{} is away; {} serves",
+                roster.name(0),
+                roster.name(index)
+            )),
+            None => Err("no recogniser answers; what is said is kept".to_owned()),
+        })
+    }
+}
+
+impl Place {
+    fn new(server: &SttServer, asked: &Option<String>) -> Result<Self, SttConfigError> {
+        Ok(Self {
+            url: SttUrl::parse(&server.base_url)?,
+            authorization: server.api_key.as_ref().map(authorization_of).transpose()?,
+            model: server.model.clone().filter(|model| Some(model) != asked.as_ref()),
+        })
+    }
+
+    async fn connect(&self, path_and_query: &str) -> Result<Socket, Ending> {
+        match timeout(CONNECT_TIMEOUT, self.upgrade(path_and_query)).await {
+            Ok(result) => result,
+            Err(_) => Err(Ending::failed("no answer within 5 s")),
+        }
+    }
+
+    async fn upgrade(&self, path_and_query: &str) -> Result<Socket, Ending> {
+        let request = self
+            .request(path_and_query)
+            .ok_or_else(|| Ending::failed("the request makes no URL"))?;
+        let stream = TcpStream::connect((self.url.host.as_str(), self.url.port))
+            .await
+            .map_err(Ending::of_io)?;
+        stream.set_nodelay(true).map_err(Ending::of_io)?;
+        let connector = match request.uri().scheme_str() {
+            Some("wss") => {
+                Connector::Rustls(tls::client_config().map_err(|error| Ending::failed(&error.to_string()))?)
+            }
+            _ => Connector::Plain,
+        };
+        let (socket, _) =
+            client_async_tls_with_config(request, stream, Some(websocket_config()), Some(connector))
+                .await
+                .map_err(Ending::of_websocket)?;
+        Ok(socket)
+    }
+
     /// The upgrade request, or nothing where the core's path is no path.
     fn request(&self, path_and_query: &str) -> Option<Request> {
+        let path_and_query = match &self.model {
+            Some(model) => &stt_path_of_model(path_and_query, model),
+            None => path_and_query,
+        };
         let mut request = format!("{}{path_and_query}", self.url.base)
             .into_client_request()
             .ok()?;
@@ -211,6 +304,34 @@ impl Recogniser {
             request.headers_mut().insert(AUTHORIZATION, authorization.clone());
         }
         Some(request)
+    }
+
+    /// Asks for nothing, and for the end of it: whoever answers that works. No audio, so it costs nothing.
+    async fn probe(&self) -> Result<(), SttEnd> {
+        let mut socket = self.connect(PROBE_PATH).await.map_err(|refusal| refusal.end)?;
+        let asked = socket.send(Message::Text(Utf8Bytes::from_static(STT_CLOSE_STREAM)));
+        asked.await.map_err(|error| Ending::of_websocket(error).end)?;
+        let answer = async {
+            loop {
+                match socket.next().await {
+                    Some(Ok(Message::Text(text))) if is_answer(&text) => return Ok(()),
+                    Some(Ok(Message::Close(frame))) => {
+                        return match frame.map_or(NO_STATUS, |frame| frame.code.into()) {
+                            NORMAL | NO_STATUS => Ok(()),
+                            code => Err(SttEnd::Closed(code)),
+                        };
+                    }
+                    Some(Ok(_)) => {}
+                    Some(Err(_)) | None => return Err(SttEnd::Failed),
+                }
+            }
+        };
+        let answer = timeout(PROBE_TIMEOUT, answer)
+            .await
+            .unwrap_or(Err(SttEnd::Failed));
+        // Whoever does not hear the end of it has our answer already.
+        socket.close(None).await.ok();
+        answer
     }
 }
 
@@ -251,18 +372,17 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 struct ConnectionTask {
     connection: ConnectionId,
-    request: Option<Request>,
-    host: String,
-    port: u16,
+    path_and_query: String,
+    places: Arc<[Place]>,
+    roster: Arc<Roster>,
     /// Where it waits first, so that late speech of many rooms never keeps live speech waiting.
     lanes: Option<Arc<Semaphore>>,
     sockets: Arc<Semaphore>,
-    outgoing: mpsc::Receiver<Message>,
     news: mpsc::Sender<SttNews>,
 }
 
 impl ConnectionTask {
-    async fn run(mut self) {
+    async fn run(self, outgoing: mpsc::Receiver<Message>) {
         let (lanes, sockets) = (self.lanes.clone(), Arc::clone(&self.sockets));
         // Tokio's semaphore serves in the order of asking: no room can starve another.
         let _lane = match &lanes {
@@ -271,80 +391,132 @@ impl ConnectionTask {
         };
         let _turn = sockets.acquire().await.expect("the semaphore is never closed");
         let _counted = CountedSocket::new();
-        let socket = match timeout(CONNECT_TIMEOUT, self.connect()).await {
-            Ok(Ok(socket)) => socket,
-            Ok(Err(refusal)) => return self.end(refusal).await,
-            Err(_) => return self.end(Ending::failed("no answer within 5 s")).await,
+        // From before the choice, so that nobody who comes back meanwhile is missed.
+        let serving = self.roster.serving();
+        let end = match self.connect().await {
+            Ok((index, socket)) => {
+                self.tell(SttEvent::Opened).await;
+                let ending = self.converse(index, socket, outgoing, serving).await;
+                self.log(index, &ending);
+                ending.end
+            }
+            Err(end) => end,
         };
-        debug!(
-            stt.connection = self.connection.0,
-            "stt connection {} is open", self.connection
-        );
-        self.tell(SttEvent::Opened).await;
-        let ending = self.converse(socket).await;
-        self.end(ending).await;
+        self.tell(SttEvent::Ended(end)).await;
     }
 
-    async fn connect(&mut self) -> Result<Socket, Ending> {
-        let request = self
-            .request
-            .take()
-            .ok_or_else(|| Ending::failed("the request makes no URL"))?;
-        let stream = TcpStream::connect((self.host.as_str(), self.port))
-            .await
-            .map_err(Ending::of_io)?;
-        stream.set_nodelay(true).map_err(Ending::of_io)?;
-        let connector = match request.uri().scheme_str() {
-            Some("wss") => {
-                Connector::Rustls(tls::client_config().map_err(|error| Ending::failed(&error.to_string()))?)
+    /// The first of those who come into question that takes us; or what the core should know if nobody does.
+    async fn connect(&self) -> Result<(usize, Socket), SttEnd> {
+        let mut ends = Vec::new();
+        for index in self.roster.candidates() {
+            match self.places[index].connect(&self.path_and_query).await {
+                Ok(socket) => {
+                    let (connection, recogniser) = (self.connection.0, self.roster.name(index));
+                    debug!(
+                        stt.connection = connection,
+                        stt.recogniser = recogniser,
+                        "stt connection {connection} to {recogniser} is open"
+                    );
+                    self.note("", |failover, now| failover.opened(index, now));
+                    return Ok((index, socket));
+                }
+                Err(refusal) => {
+                    self.log(index, &refusal);
+                    self.note(&refusal.detail, |failover, now| {
+                        failover.unreachable(index, refusal.end, now);
+                    });
+                    ends.push((index, refusal.end));
+                }
             }
-            _ => Connector::Plain,
-        };
-        let (socket, _) =
-            client_async_tls_with_config(request, stream, Some(websocket_config()), Some(connector))
-                .await
-                .map_err(Ending::of_websocket)?;
-        Ok(socket)
+        }
+        Err(failover::telling(&ends))
     }
 
     /// Sends and receives at the same time: a recogniser that takes no audio may still have words for us.
-    async fn converse(&mut self, socket: Socket) -> Ending {
+    async fn converse(
+        &self,
+        index: usize,
+        socket: Socket,
+        mut outgoing: mpsc::Receiver<Message>,
+        serving: watch::Receiver<Option<usize>>,
+    ) -> Ending {
         let (mut sink, stream) = socket.split();
-        let outgoing = &mut self.outgoing;
+        let vigil = Vigil::default();
         let send = async {
             while let Some(message) = outgoing.recv().await {
+                vigil.sends(&message);
                 if let Err(error) = sink.send(message).await {
                     return Ending::of_websocket(error);
                 }
             }
             Ending::failed("nobody listens to it any more")
         };
-        let receive = receive(self.connection, stream, &self.news);
+        let receive = receive(self.connection, stream, &self.news, || {
+            vigil.answered();
+            self.roster
+                .note("", |failover, now| failover.answered(index, now));
+        });
+        let hang = self.hang(index, &vigil);
+        let better = tell_of_better(self.connection, index, serving, &self.news);
         tokio::pin!(send, receive);
-        tokio::select! {
+        let ending = tokio::select! {
             ending = &mut receive => ending,
             // What the server had to say, such as why it closed, may be on its way still.
             ending = &mut send => timeout(LAST_WORDS_TIMEOUT, receive).await.unwrap_or(ending),
+            ending = hang => return ending,
+            () = better => unreachable!("the roster tells as long as there is one"),
+        };
+        let is_proper = matches!(ending.end, SttEnd::Closed(NORMAL | NO_STATUS));
+        if !is_proper || vigil.unanswered().is_some() {
+            self.note(&ending.detail, |failover, now| failover.broke(index, now));
+        }
+        ending
+    }
+
+    /// Ends when this connection should be given up because another recogniser answers.
+    async fn hang(&self, index: usize, vigil: &Vigil) -> Ending {
+        if !self.roster.has_several() {
+            return std::future::pending().await;
+        }
+        loop {
+            sleep(VIGIL_EVERY).await;
+            if let Some(since) = vigil.unanswered()
+                && self.note(HUNG, |failover, now| failover.is_hung(index, since, now))
+            {
+                return Ending::failed(HUNG);
+            }
         }
     }
 
-    async fn end(&self, ending: Ending) {
-        let connection = self.connection.0;
+    /// Takes what became of a recogniser, and has those probed that are away.
+    fn note<T>(&self, why: &str, change: impl FnOnce(&mut Failover, Instant) -> T) -> T {
+        let told = self.roster.note(why, change);
+        let places = Arc::clone(&self.places);
+        self.roster.probe_by(move |index| {
+            let places = Arc::clone(&places);
+            async move { places[index].probe().await }
+        });
+        told
+    }
+
+    fn log(&self, index: usize, ending: &Ending) {
+        let (connection, recogniser) = (self.connection.0, self.roster.name(index));
         match ending.end {
-            SttEnd::Closed(1000) => info!(
+            SttEnd::Closed(NORMAL) => info!(
                 stt.connection = connection,
-                "stt connection {connection} was closed"
+                stt.recogniser = recogniser,
+                "stt connection {connection} to {recogniser} was closed"
             ),
             end => warn!(
                 stt.connection = connection,
+                stt.recogniser = recogniser,
                 stt.end = ?end,
                 stt.detail = ending.detail,
-                "stt connection {connection} ended: {} ({})",
+                "stt connection {connection} to {recogniser} ended: {} ({})",
                 meaning_of(end),
                 ending.detail
             ),
         }
-        self.tell(SttEvent::Ended(ending.end)).await;
     }
 
     async fn tell(&self, event: SttEvent) {
@@ -356,10 +528,14 @@ async fn receive(
     connection: ConnectionId,
     mut stream: impl Stream<Item = Result<Message, tungstenite::Error>> + Unpin,
     news: &mpsc::Sender<SttNews>,
+    answered: impl Fn(),
 ) -> Ending {
     loop {
         match stream.next().await {
             Some(Ok(Message::Text(text))) => {
+                if is_answer(&text) {
+                    answered();
+                }
                 let message = SttMessage {
                     text,
                     received: Instant::now(),
@@ -367,7 +543,7 @@ async fn receive(
                 tell(news, connection, SttEvent::Message(message)).await;
             }
             Some(Ok(Message::Close(frame))) => {
-                let (code, words) = frame.map_or((1005, String::new()), |frame| {
+                let (code, words) = frame.map_or((NO_STATUS, String::new()), |frame| {
                     (frame.code.into(), frame.reason.as_str().to_owned())
                 });
                 return Ending {
@@ -386,6 +562,60 @@ async fn receive(
 async fn tell(news: &mpsc::Sender<SttNews>, connection: ConnectionId, event: SttEvent) {
     // Without a receiver the room is gone, and this task is about to be.
     let _ = news.send(SttNews { connection, event }).await;
+}
+
+/// Tells when a recogniser comes back that is wanted more than the one of this connection.
+async fn tell_of_better(
+    connection: ConnectionId,
+    index: usize,
+    mut serving: watch::Receiver<Option<usize>>,
+    news: &mpsc::Sender<SttNews>,
+) {
+    while serving.changed().await.is_ok() {
+        let is_better = serving.borrow_and_update().is_some_and(|other| other < index);
+        if is_better {
+            tell(news, connection, SttEvent::Outdated).await;
+        }
+    }
+}
+
+/// Whether a text is a message of the protocol, as far as can be told without reading it all.
+fn is_answer(text: &str) -> bool {
+    text.starts_with('{') && text.contains("\"type\"")
+}
+
+/// Audio that a connection was sent since its last answer.
+#[derive(Default)]
+struct Vigil(Mutex<Unanswered>);
+
+#[derive(Default)]
+struct Unanswered {
+    since: Option<Instant>,
+    bytes: usize,
+}
+
+impl Vigil {
+    fn sends(&self, message: &Message) {
+        if let Message::Binary(audio) = message {
+            let mut unanswered = self.lock();
+            unanswered.since.get_or_insert_with(now);
+            unanswered.bytes += audio.len();
+        }
+    }
+
+    fn answered(&self) {
+        *self.lock() = Unanswered::default();
+    }
+
+    /// Since when, if it is more than the silence at an utterance's end.
+    fn unanswered(&self) -> Option<Instant> {
+        let unanswered = self.lock();
+        unanswered.since.filter(|_| unanswered.bytes > SILENT_TAIL_BYTES)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Unanswered> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Keeps the gauge right whichever way a connection's task ends.
@@ -514,13 +744,20 @@ mod tests {
 
     fn recogniser(url: &str, sockets_max: u32) -> Recogniser {
         Recogniser::new(&Stt {
-            base_url: url.to_owned(),
-            api_key: Some(SecretString::from("key-of-tests")),
+            servers: vec![server(url)],
             sockets_max,
             lanes_max: 1,
             settings: lectern_pipelines::SttSettings::with_endpointing(Duration::from_millis(300)),
         })
         .expect("a good configuration")
+    }
+
+    fn server(url: &str) -> SttServer {
+        SttServer {
+            base_url: url.to_owned(),
+            api_key: Some(SecretString::from("key-of-tests")),
+            model: None,
+        }
     }
 
     async fn next(news: &mut mpsc::Receiver<SttNews>) -> (ConnectionId, SttEvent) {
@@ -720,6 +957,64 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn next_recogniser_is_asked_in_its_own_words_and_the_first_is_returned_to() {
+        let (listener, first) = listener().await;
+        let (second, mut asked) = noting_server().await;
+        let recogniser = pair(&first, &second);
+        drop(listener);
+        let (sender, mut news) = mpsc::channel(8);
+        let _socket = recogniser.open(FIRST, SttPurpose::Live, PATH, sender.clone());
+        expect_opened(&mut news).await;
+        assert_eq!(
+            asked.recv().await.expect("an upgrade"),
+            (
+                "/v1/listen?model=own".to_owned(),
+                Some("Token other-key".to_owned())
+            )
+        );
+        let standing = recogniser.standing().expect("there are several");
+        assert!(standing().is_err_and(|words| words.contains(" is away; ")));
+
+        let address = first.trim_start_matches("http://");
+        let back = TcpListener::bind(address).await.expect("its port is free");
+        tokio::spawn(answer_everything(back));
+        let (connection, event) = next(&mut news).await;
+        assert!(
+            matches!((connection, &event), (FIRST, SttEvent::Outdated)),
+            "{event:?}"
+        );
+        assert_eq!(standing(), Ok(()));
+        let _next = recogniser.open(ConnectionId(2), SttPurpose::Live, PATH, sender);
+        expect_opened(&mut news).await;
+        assert!(asked.try_recv().is_err(), "the first has it");
+    }
+
+    #[tokio::test]
+    async fn what_all_refuse_is_told_once() {
+        let (first, second) = (refusing_server(401).await, refusing_server(402).await);
+        let recogniser = pair(&first, &second);
+        let (sender, mut news) = mpsc::channel(8);
+        let _socket = recogniser.open(FIRST, SttPurpose::Live, PATH, sender);
+        assert_eq!(expect_end(&mut news).await, SttEnd::Refused(401));
+        let standing = recogniser.standing().expect("there are several");
+        assert!(standing().is_err_and(|words| words.contains("no recogniser answers")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn recogniser_that_takes_audio_and_says_nothing_is_left() {
+        let (second, mut asked) = noting_server().await;
+        let recogniser = pair(&patient_server().await, &second);
+        let (sender, mut news) = mpsc::channel(8);
+        let socket = recogniser.open(FIRST, SttPurpose::Live, PATH, sender.clone());
+        expect_opened(&mut news).await;
+        socket.send_audio(vec![0; 32_000]).expect("room in the queue");
+        assert_eq!(expect_end(&mut news).await, SttEnd::Failed);
+        let _next = recogniser.open(ConnectionId(2), SttPurpose::Live, PATH, sender);
+        expect_opened(&mut news).await;
+        assert!(asked.recv().await.is_some());
+    }
+
+    #[tokio::test]
     async fn a_connection_beyond_the_bound_waits_for_its_turn() {
         let url = patient_server().await;
         let recogniser = recogniser(&url, 1);
@@ -752,6 +1047,76 @@ mod tests {
         assert!(nothing.is_err(), "there is one lane: {nothing:?}");
         drop(first);
         assert_eq!(next(&mut news).await.0, ConnectionId(2));
+    }
+
+    /// Two recognisers, of which the second wants another key and another model.
+    fn pair(first: &str, second: &str) -> Recogniser {
+        let second = SttServer {
+            api_key: Some(SecretString::from("other-key")),
+            model: Some("own".to_owned()),
+            ..server(second)
+        };
+        Recogniser::new(&Stt {
+            servers: vec![server(first), second],
+            sockets_max: 4,
+            lanes_max: 1,
+            settings: lectern_pipelines::SttSettings::with_endpointing(Duration::from_millis(300)),
+        })
+        .expect("a good configuration")
+    }
+
+    /// A recogniser that says what it is asked and with which key, and hears connections out.
+    async fn noting_server() -> (String, mpsc::Receiver<(String, Option<String>)>) {
+        let (listener, url) = listener().await;
+        let (sender, asked) = mpsc::channel(8);
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.expect("a connection");
+                let sender = sender.clone();
+                #[expect(clippy::result_large_err, reason = "the signature of the library's callback")]
+                let callback = move |request: &server::Request, response: server::Response| {
+                    let key = request.headers().get(AUTHORIZATION);
+                    let key = key.and_then(|key| key.to_str().ok()).map(str::to_owned);
+                    sender.try_send((request.uri().to_string(), key)).expect("room");
+                    Ok(response)
+                };
+                let mut socket = accept_hdr_async(stream, callback).await.expect("an upgrade");
+                tokio::spawn(async move { while socket.next().await.is_some_and(|frame| frame.is_ok()) {} });
+            }
+        });
+        (url, asked)
+    }
+
+    async fn refusing_server(status: u16) -> String {
+        let (listener, url) = listener().await;
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.expect("a connection");
+                let mut request = [0; 2048];
+                stream.read(&mut request).await.expect("a request");
+                let reply = format!("HTTP/1.1 {status} No\r\ncontent-length: 0\r\n\r\n");
+                stream.write_all(reply.as_bytes()).await.expect("sent");
+            }
+        });
+        url
+    }
+
+    /// A recogniser that has nothing to say but says so.
+    async fn answer_everything(listener: TcpListener) {
+        loop {
+            let (stream, _) = listener.accept().await.expect("a connection");
+            tokio::spawn(async move {
+                let mut socket = accept_async(stream).await.expect("an upgrade");
+                while let Some(Ok(message)) = socket.next().await {
+                    if message == Message::text(STT_CLOSE_STREAM) {
+                        socket
+                            .send(Message::text(r#"{"type":"Metadata"}"#))
+                            .await
+                            .expect("sent");
+                    }
+                }
+            });
+        }
     }
 
     /// A recogniser that takes connections and hears them out.

@@ -277,8 +277,8 @@ fn config(server: &Server, recogniser: &Recogniser, agent_name: &str) -> Config 
         api_secret: SecretString::from(server.secret.clone()),
     };
     config.agent_name = agent_name.to_owned();
-    config.stt.base_url = recogniser.url.clone();
-    config.stt.api_key = Some(SecretString::from("key"));
+    config.stt.servers[0].base_url = recogniser.url.clone();
+    config.stt.servers[0].api_key = Some(SecretString::from("key"));
     config
 }
 

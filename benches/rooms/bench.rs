@@ -43,20 +43,11 @@ impl Bench {
         seconds: u64,
         folder: &Path,
     ) -> anyhow::Result<Self> {
-        let recogniser = Role::start("recogniser")?;
-        let port = recogniser
-            .reports
-            .wait_for("the recogniser", PATIENCE, |reports| {
-                reports.iter().find_map(|report| match report {
-                    recogniser::Report::Listening { port } => Some(*port),
-                    _ => None,
-                })
-            });
-        let port = port.await?;
+        let (recogniser, port) = start_recogniser().await?;
         Ok(Self {
             surroundings: Surroundings {
                 livekit,
-                port,
+                ports: vec![port],
                 log: folder.join("workers.log"),
                 database_url: None,
             },
@@ -227,6 +218,21 @@ impl Bench {
         let heard = bursts_in(&String::from_utf8_lossy(&output.stdout));
         Ok(heard.into_iter().map(|(number, _)| number).collect())
     }
+}
+
+/// A recogniser, and where on loopback it listens.
+pub(crate) async fn start_recogniser() -> anyhow::Result<(Role<recogniser::Report>, u16)> {
+    let recogniser = Role::start("recogniser")?;
+    let port = recogniser
+        .reports
+        .wait_for("the recogniser", PATIENCE, |reports| {
+            reports.iter().find_map(|report| match report {
+                recogniser::Report::Listening { port } => Some(*port),
+                _ => None,
+            })
+        });
+    let port = port.await?;
+    Ok((recogniser, port))
 }
 
 /// From one burst to the next: as long as a short sentence takes with its pause.

@@ -43,8 +43,8 @@ pub(crate) struct LogLine {
 #[derive(Debug, Clone)]
 pub(crate) struct Surroundings {
     pub(crate) livekit: LiveKit,
-    /// The recogniser's, on loopback.
-    pub(crate) port: u16,
+    /// The recognisers', on loopback, in the order in which they are wanted.
+    pub(crate) ports: Vec<u16>,
     /// Where the logs of all workers go.
     pub(crate) log: PathBuf,
     /// Where meetings are stored, if not in the worker's folder.
@@ -85,6 +85,11 @@ impl Worker {
             .append(true)
             .open(&surroundings.log)?;
         let started_at = now_ms();
+        let urls: Vec<String> = surroundings
+            .ports
+            .iter()
+            .map(|port| format!("http://127.0.0.1:{port}"))
+            .collect();
         let mut child = command
             .env("LIVEKIT_URL", &surroundings.livekit.url)
             .env("LIVEKIT_API_KEY", &surroundings.livekit.api_key)
@@ -92,7 +97,7 @@ impl Worker {
                 "LIVEKIT_API_SECRET",
                 surroundings.livekit.api_secret.expose_secret(),
             )
-            .env("DEEPGRAM_URL", format!("http://127.0.0.1:{}", surroundings.port))
+            .env("DEEPGRAM_URL", urls.join(","))
             .env("DEEPGRAM_API_KEY", "bench")
             .stdin(Stdio::null())
             .stderr(Stdio::piped())

@@ -53,7 +53,7 @@ pub use resample::Resampler;
 pub use search::{Excerpt, QUERY_TERMS_MAX, SearchQuery, SearchTerm, search_tokens};
 pub use segment::{Gap, GapReason, Participant, Segment, Word};
 pub use stage::Stage;
-pub use stt::{DEEPGRAM_CATCH_UP_RATE, ModelImprovement, SttSettings};
+pub use stt::{DEEPGRAM_CATCH_UP_RATE, ModelImprovement, STT_CLOSE_STREAM, SttSettings, stt_path_of_model};
 pub use summary::{
     ActionItem, Chapter, CitedLine, KeyTerm, Message, Prompt, PromptFailure, PromptId, Question, ReplyForm,
     Role, Summary, SummaryError, SummaryPlanner, SummarySettings, SummarySource, TOKEN_BUDGET_MIN,

@@ -157,6 +157,7 @@ impl Meeting {
             Event::SttMessage { connection, text } => {
                 self.with_connection(connection, now, |session| session.message(connection, text, now));
             }
+            Event::SttOutdated { connection } => self.with_connection(connection, now, Session::ask_anew),
             Event::SttEnded { connection, end } => {
                 if end == SttEnd::Refused(BAD_REQUEST) {
                     self.take_language_back(connection, now);
@@ -704,6 +705,11 @@ pub enum Event<'a> {
         connection: ConnectionId,
         /// The message as it came; anything at all.
         text: &'a str,
+    },
+    /// A better recogniser is there: connect anew at the next pause in the speech.
+    SttOutdated {
+        /// As in [`Output::OpenStt`].
+        connection: ConnectionId,
     },
     /// The connection is over, or never came to be. Nothing more may come of it.
     SttEnded {

@@ -7,7 +7,10 @@ mod session;
 mod spool;
 mod timeline;
 
-pub use codec::{DEEPGRAM_CATCH_UP_RATE, ModelImprovement, SttSettings};
+pub use codec::{
+    CLOSE_STREAM as STT_CLOSE_STREAM, DEEPGRAM_CATCH_UP_RATE, ModelImprovement, SttSettings,
+    stt_path_of_model,
+};
 pub(crate) use keyterms::Keyterms;
 pub(crate) use pending::Item;
 pub(crate) use session::{Connecting, Session, SessionOutput, Speech, SpeechEvent};

@@ -148,6 +148,7 @@ impl Run<'_> {
                     playback,
                 );
             }
+            SttEvent::Outdated => self.tell(Event::SttOutdated { connection }, playback),
             SttEvent::Ended(end) => {
                 self.sockets.remove(&connection);
                 self.recorder.ended(connection, end);

@@ -1,6 +1,13 @@
 //! A recogniser whose behaviour a test changes while it runs: our own real one, or one of the ways in which they fail.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::json;
@@ -22,6 +29,10 @@ pub(crate) struct Engine {
 pub(crate) struct Recogniser {
     pub(crate) url: String,
     behaviour: watch::Sender<Behaviour>,
+    /// Whoever hears of a change drops its connection.
+    breaks: watch::Sender<()>,
+    /// Connections that were sent audio by somebody who was answered.
+    listened_to: Arc<AtomicUsize>,
     _task: JoinSet<()>,
 }
 
@@ -38,10 +49,14 @@ pub(crate) enum Behaviour {
     Noisy,
     /// It takes everything and says nothing.
     Silent,
+    /// It says [`HEARD`] of all that it is sent, with the right times.
+    Hearing,
     /// It thinks that it hears [`GHOST`] and withdraws it when the utterance is over.
     Withdrawing,
 }
 
+/// One word for an utterance, whatever was said.
+pub(crate) const HEARD: &str = "heard";
 /// What nobody said.
 pub(crate) const GHOST: &str = "a ghost";
 
@@ -72,18 +87,28 @@ impl Engine {
         let listener = listen().await;
         let url = format!("http://{}", listener.local_addr().expect("it is bound"));
         let (behaviour, current) = watch::channel(first);
+        let (breaks, listened_to) = (watch::Sender::new(()), Arc::new(AtomicUsize::new(0)));
+        let (broken, listens) = (breaks.clone(), Arc::clone(&listened_to));
         let engine = self.address;
         let mut task = JoinSet::new();
         task.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 let behaviour = *current.borrow();
-                connections.spawn(meet(stream, behaviour, engine));
+                let (mut broken, listens) = (broken.subscribe(), Arc::clone(&listens));
+                connections.spawn(async move {
+                    tokio::select! {
+                        () = meet(stream, behaviour, engine, &listens) => {}
+                        _ = broken.changed() => {}
+                    }
+                });
             }
         });
         Recogniser {
             url,
             behaviour,
+            breaks,
+            listened_to,
             _task: task,
         }
     }
@@ -94,6 +119,17 @@ impl Recogniser {
     pub(crate) fn behave(&self, behaviour: Behaviour) {
         self.behaviour.send_replace(behaviour);
     }
+
+    /// The same, and those that there are break.
+    pub(crate) fn fail(&self, behaviour: Behaviour) {
+        self.behave(behaviour);
+        self.breaks.send_replace(());
+    }
+
+    /// How many connections [`Behaviour::Hearing`] was sent audio over.
+    pub(crate) fn listened_to(&self) -> usize {
+        self.listened_to.load(Ordering::Relaxed)
+    }
 }
 
 async fn listen() -> TcpListener {
@@ -101,7 +137,7 @@ async fn listen() -> TcpListener {
 }
 
 /// Ends when either side does; why is of no interest here.
-async fn meet(mut stream: TcpStream, behaviour: Behaviour, engine: SocketAddr) {
+async fn meet(mut stream: TcpStream, behaviour: Behaviour, engine: SocketAddr, listens: &AtomicUsize) {
     match behaviour {
         Behaviour::Real => {
             let mut recogniser = TcpStream::connect(engine).await.expect("it listens");
@@ -111,7 +147,8 @@ async fn meet(mut stream: TcpStream, behaviour: Behaviour, engine: SocketAddr) {
         Behaviour::Babbling => answer_audio(stream, |_| Some(Message::text("}{ no such message"))).await,
         Behaviour::Noisy => answer_audio(stream, |_| Some(Message::binary(vec![0xff; 4000]))).await,
         Behaviour::Silent => answer_audio(stream, |_| None).await,
-        Behaviour::Withdrawing => answer_audio(stream, Ghost::default().listening()).await,
+        Behaviour::Hearing => answer_audio(stream, Stream::default().hearing(listens)).await,
+        Behaviour::Withdrawing => answer_audio(stream, Stream::default().imagining()).await,
     }
 }
 
@@ -133,6 +170,7 @@ async fn answer_audio(stream: TcpStream, mut answer: impl FnMut(&Message) -> Opt
     };
     while let Some(Ok(message)) = socket.next().await {
         if matches!(&message, Message::Text(text) if text.contains("CloseStream")) {
+            socket.send(Message::text(r#"{"type":"Metadata"}"#)).await.ok();
             socket.close(None).await.ok();
         } else if let Some(answer) = answer(&message)
             && socket.send(answer).await.is_err()
@@ -144,13 +182,31 @@ async fn answer_audio(stream: TcpStream, mut answer: impl FnMut(&Message) -> Opt
 
 /// Where a stream of audio stands, in seconds.
 #[derive(Debug, Default)]
-struct Ghost {
+struct Stream {
     sent: f64,
     answered: f64,
 }
 
-impl Ghost {
-    fn listening(mut self) -> impl FnMut(&Message) -> Option<Message> {
+impl Stream {
+    fn hearing(mut self, listens: &AtomicUsize) -> impl FnMut(&Message) -> Option<Message> {
+        move |message| match message {
+            Message::Binary(audio) => {
+                if self.sent == 0.0 {
+                    listens.fetch_add(1, Ordering::Relaxed);
+                }
+                self.sent += audio.len() as f64 / BYTES_PER_SECOND;
+                Some(self.results(HEARD, false))
+            }
+            Message::Text(text) if text.contains("Finalize") => {
+                let answer = self.results(HEARD, true);
+                self.answered = self.sent;
+                Some(answer)
+            }
+            _ => None,
+        }
+    }
+
+    fn imagining(mut self) -> impl FnMut(&Message) -> Option<Message> {
         move |message| match message {
             Message::Binary(audio) => {
                 self.sent += audio.len() as f64 / BYTES_PER_SECOND;

@@ -2,7 +2,9 @@
 
 use std::{path::Path, time::Duration};
 
-use lectern_agent::{CaptionForms, Config, LiveKit, NetworkPaths, ScreenShareAudio, Stt, Visibility};
+use lectern_agent::{
+    CaptionForms, Config, LiveKit, NetworkPaths, ScreenShareAudio, Stt, SttServer, Visibility,
+};
 use lectern_pipelines::SttSettings;
 
 /// A worker whose LiveKit server and recogniser are where nobody listens.
@@ -25,8 +27,11 @@ pub(crate) fn lonely(render_program: &Path) -> Config {
             data_packets: true,
         },
         stt: Stt {
-            base_url: "http://127.0.0.1:1".to_owned(),
-            api_key: None,
+            servers: vec![SttServer {
+                base_url: "http://127.0.0.1:1".to_owned(),
+                api_key: None,
+                model: None,
+            }],
             sockets_max: 16,
             lanes_max: 8,
             settings: SttSettings::with_endpointing(Duration::from_millis(300)),

@@ -40,9 +40,7 @@ impl SttSettings {
 
     /// Whether the model takes keyterms at all: Deepgram's refuse the connection if they don't.
     pub(crate) fn takes_keyterms(&self) -> bool {
-        self.model
-            .as_deref()
-            .is_some_and(|model| model.starts_with("nova-3"))
+        self.model.as_deref().is_some_and(model_takes_keyterms)
     }
 
     /// The language that is asked for, if it is one: what is heard is in it unless the recogniser says otherwise.
@@ -92,12 +90,28 @@ pub(crate) fn path_and_query(settings: &SttSettings, of_room: &Keyterms) -> Stri
     query.finish()
 }
 
+/// The same question to another model, for a recogniser that stands in for the one that the settings are for. Keyterms
+/// go to models that take them.
+pub fn stt_path_of_model(path_and_query: &str, model: &str) -> String {
+    let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
+    let path = format!("{path}?");
+    let mut asked = form_urlencoded::Serializer::for_suffix(path.clone(), path.len());
+    let kept = form_urlencoded::parse(query.as_bytes())
+        .filter(|(name, _)| name != "model" && (name != "keyterm" || model_takes_keyterms(model)));
+    asked.extend_pairs(kept).append_pair("model", model);
+    asked.finish()
+}
+
+fn model_takes_keyterms(model: &str) -> bool {
+    model.starts_with("nova-3")
+}
+
 /// Keeps an idle connection; sent while no audio is.
 pub(crate) const KEEP_ALIVE: &str = r#"{"type":"KeepAlive"}"#;
 /// Asks for everything heard so far as final.
 pub(crate) const FINALIZE: &str = r#"{"type":"Finalize"}"#;
 /// Asks for what is left, then the end of the connection.
-pub(crate) const CLOSE_STREAM: &str = r#"{"type":"CloseStream"}"#;
+pub const CLOSE_STREAM: &str = r#"{"type":"CloseStream"}"#;
 
 /// A message from the recogniser.
 #[derive(Debug, Deserialize)]
@@ -204,6 +218,18 @@ mod tests {
              &smart_format=true&vad_events=true&utterance_end_ms=1000&endpointing=300&model=nova-3\
              &keyterm=Fourier+%26+co&mip_opt_out=true"
         );
+    }
+
+    #[test]
+    fn another_model_is_asked_the_same() {
+        let path = path_and_query(&settings(), &Keyterms::default());
+        assert_eq!(
+            stt_path_of_model(&path, "own"),
+            "/v1/listen?encoding=linear16&sample_rate=16000&channels=1&interim_results=true&punctuate=true\
+             &smart_format=true&vad_events=true&utterance_end_ms=1000&endpointing=300&mip_opt_out=true&model=own"
+        );
+        assert!(stt_path_of_model(&path, "nova-3-medical").contains("&keyterm=Fourier+%26+co&"));
+        assert_eq!(stt_path_of_model("/v1/listen", "a b"), "/v1/listen?model=a+b");
     }
 
     #[test]

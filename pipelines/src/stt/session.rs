@@ -273,6 +273,11 @@ impl Session {
         self.settings = settings;
     }
 
+    /// Has another connection made at the next pause in the speech, and asked the same.
+    pub(crate) fn ask_anew(&mut self) {
+        self.ask(Arc::new(SttSettings::clone(&self.settings)));
+    }
+
     /// Takes speech, or the silence around it, said at `position` (samples since the meeting began).
     pub(crate) fn push_audio(&mut self, position: u64, samples: &[i16]) {
         self.pending.push(position, samples);
