@@ -47,7 +47,7 @@ struct Args {
     #[arg(
         long,
         value_delimiter = ' ',
-        default_value = "start load growth failures end takeover"
+        default_value = "start load growth failures failover end takeover"
     )]
     parts: Vec<Part>,
     /// Compare with a Python worker too, in the same run.

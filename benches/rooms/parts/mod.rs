@@ -2,6 +2,7 @@
 
 mod chaos;
 mod end;
+mod failover;
 mod failures;
 mod growth;
 mod load;
@@ -26,6 +27,8 @@ pub(crate) enum Part {
     Growth,
     /// A recogniser that fails.
     Failures,
+    /// Two recognisers, of which the first fails.
+    Failover,
     /// A room deleted in the middle of a word.
     End,
     /// A worker that crashes, and one that is replaced.
@@ -43,6 +46,7 @@ impl Bench {
             Part::Load => self.loads(loads).await,
             Part::Growth => self.growth().await,
             Part::Failures => self.failures().await,
+            Part::Failover => self.failover().await,
             Part::End => self.ends().await,
             Part::Takeover => self.takeover().await,
             Part::Chaos => self.chaos().await,
