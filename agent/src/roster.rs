@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -143,7 +143,8 @@ where
     F: Future<Output = Result<(), SttEnd>>,
 {
     while let Some(due) = roster.upgrade().and_then(|roster| roster.next_probe()) {
-        sleep_until(due.into()).await;
+        // Meanwhile another one may go away that is due sooner.
+        sleep_until(due.min(now() + LOOK_EVERY).into()).await;
         let Some(index) = roster.upgrade().and_then(|roster| roster.due_probe()) else {
             continue;
         };
@@ -162,3 +163,5 @@ where
 pub(crate) fn now() -> Instant {
     time::Instant::now().into_std()
 }
+
+const LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -7,7 +7,7 @@ use crate::SAMPLE_RATE_HZ;
 /// How the gate decides.
 #[derive(Debug, Clone)]
 pub struct GateSettings {
-    /// How much before the first voiced frame is sent too, so that no first sound is cut.
+    /// How much before the first voice is sent too, so that no first sound is cut.
     pub pre_roll: Duration,
     /// How much after the last voiced frame is sent too: a recogniser ends an utterance by hearing silence.
     pub hangover: Duration,
@@ -36,6 +36,8 @@ pub(crate) struct Gate {
     recent: VecDeque<Frame>,
     /// Frames without voice since the last with; `None` while the gate is shut.
     silent_frames: Option<usize>,
+    /// Frames in a row that were taken for voice, up to the present one.
+    voiced_frames: usize,
 }
 
 /// What the gate lets through.
@@ -55,14 +57,17 @@ pub(crate) enum Passed<'a> {
 impl Gate {
     /// A shut gate; the first sample has this position.
     pub(crate) fn new(settings: &GateSettings, position: u64) -> Self {
+        // The first voiced frame may begin with silence, which counts too.
+        let pre_roll_frames = frames_in(settings.pre_roll).saturating_sub(1);
         Self {
             vad: VoiceDetector::new(),
-            pre_roll_frames: frames_in(settings.pre_roll),
+            pre_roll_frames,
             hangover_frames: frames_in(settings.hangover),
             partial: Vec::with_capacity(FRAME_SAMPLES),
             position,
-            recent: VecDeque::with_capacity(frames_in(settings.pre_roll) + TRIGGER_WINDOW),
+            recent: VecDeque::with_capacity(pre_roll_frames + TRIGGER_WINDOW),
             silent_frames: None,
+            voiced_frames: 0,
         }
     }
 
@@ -122,8 +127,12 @@ impl Gate {
         let voiced = self.vad.hears_voice(samples);
         let position = self.position;
         self.position += FRAME_SAMPLES as u64;
+        let voiced_before = self.voiced_frames;
+        self.voiced_frames = if voiced { voiced_before + 1 } else { 0 };
         match (self.silent_frames, voiced) {
             (Some(_), true) => self.silent_frames = Some(0),
+            // What the detector held on for was silence already.
+            (Some(0), false) => self.silent_frames = Some(held_frames(voiced_before) + 1),
             (Some(frames), false) => self.silent_frames = Some(frames + 1),
             (None, _) => {
                 return self.listen(
@@ -206,6 +215,18 @@ impl VoiceDetector {
     }
 }
 
+/// How many of the last of so many voiced frames in a row were none: webrtc-vad goes on for three frames after voice, and for
+/// five after more than six in a row (`vad_core.c`, mode 2, frames of 20 ms).
+fn held_frames(voiced: usize) -> usize {
+    const SHORT_HOLD: usize = 3;
+    const LONG_HOLD: usize = 5;
+    const LONG: usize = 6;
+    match voiced > LONG + LONG_HOLD {
+        true => LONG_HOLD,
+        false => SHORT_HOLD.min(voiced),
+    }
+}
+
 /// 20 ms.
 const FRAME_SAMPLES: usize = SAMPLE_RATE_HZ as usize / 50;
 const PRE_ROLL: Duration = Duration::from_millis(300);
@@ -282,9 +303,8 @@ pub(crate) mod tests {
         for (stretch, voice) in stretches.iter().zip([(2000, 2800), (5800, 6200)]) {
             let pre_roll = voice.0 - stretch.0;
             let hangover = stretch.1 - voice.1;
-            assert!((280..=320).contains(&pre_roll), "pre-roll of {pre_roll} ms");
-            // webrtc-vad itself holds on to voice for a few frames.
-            assert!((500..=680).contains(&hangover), "hangover of {hangover} ms");
+            assert!((280..=300).contains(&pre_roll), "pre-roll of {pre_roll} ms");
+            assert!((500..=540).contains(&hangover), "hangover of {hangover} ms");
         }
     }
 
