@@ -225,6 +225,7 @@ impl<'a> Recovery<'a> {
                 connection,
                 text: message.as_str(),
             }),
+            SttEvent::Outdated => self.tell(Event::SttOutdated { connection }),
             SttEvent::Ended(end) => {
                 self.sockets.remove(&connection);
                 self.tell(Event::SttEnded { connection, end });
