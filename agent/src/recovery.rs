@@ -58,16 +58,18 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
 
 /// Waits until no worker of this machine has words of a meeting left to recognise, though not for ever.
 pub(crate) async fn wait_for_words_of(context: &Context, meeting: &MeetingId) {
-    let Some(journals) = &context.journals else { return };
     let until = Instant::now() + LATE_WORDS + RECOGNITION_MAX;
-    while Instant::now() < until && has_speech(journals, meeting).await {
+    while Instant::now() < until && has_words_of(context, meeting).await {
         sleep(WAIT_INTERVAL).await;
     }
 }
 
-/// Whether words of a meeting wait here to be recognised.
-pub(crate) async fn has_speech(journals: &Journals, meeting: &MeetingId) -> bool {
-    let (journals, meeting) = (journals.clone(), meeting.clone());
+/// Whether words of a meeting wait on this machine to be recognised.
+pub(crate) async fn has_words_of(context: &Context, meeting: &MeetingId) -> bool {
+    let Some(journals) = context.journals.clone() else {
+        return false;
+    };
+    let meeting = meeting.clone();
     let found = compute(move || journals.has_speech_of(&meeting)).await;
     found.is_ok_and(|found| found.unwrap_or(false))
 }

@@ -103,8 +103,10 @@ impl Journal {
     }
 
     fn clear(&mut self) {
+        let is_void_already = self.opened.is_empty() && self.is_whole;
+        let is_untold = after_void(&self.batch).is_some();
         self.batch.clear();
-        if !self.opened.is_empty() || !self.is_whole {
+        if is_untold || !is_void_already {
             entry::write_void(&mut self.batch);
         }
         self.opened.clear();
