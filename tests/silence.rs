@@ -20,23 +20,18 @@ use lectern_pipelines::{
 fn recordings_are_sent_whole_and_without_much_silence() {
     let mut all = Count::default();
     for name in RECORDINGS {
-        let count = counted(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name));
+        let count = Count::of_file(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name));
+        println!("{name}: {count}");
         count.check(name);
         all.add(&count);
     }
     println!("all: {all}");
     assert!(all.share_beyond() <= SILENCE_MAX, "{all}");
-    // Not known to be free of other sounds than words.
-    for path in env::var_os("LECTERN_SPEECH").into_iter().flat_map(recordings_in) {
-        counted(&path);
+    let more = env::var_os("LECTERN_SPEECH");
+    for path in more.into_iter().flat_map(recordings_in) {
+        // Not known to be free of other sounds than words.
+        println!("{}: {}", path.display(), Count::of_file(&path));
     }
-}
-
-fn counted(path: &Path) -> Count {
-    let samples = read(path);
-    let count = Count::of(&samples, &sent(&samples));
-    println!("{}: {count}", path.display());
-    count
 }
 
 /// Short words with long pauses are the hardest: every frame beyond counts.
@@ -199,6 +194,11 @@ struct Count {
 }
 
 impl Count {
+    fn of_file(path: &Path) -> Self {
+        let samples = read(path);
+        Self::of(&samples, &sent(&samples))
+    }
+
     fn of(samples: &[i16], sent: &[Sent]) -> Self {
         let sounds = sounds(samples);
         let near = |slot: usize, before: usize, behind: usize| {

@@ -1093,7 +1093,8 @@ mod tests {
             loop {
                 let (mut stream, _) = listener.accept().await.expect("a connection");
                 let mut request = [0; 2048];
-                stream.read(&mut request).await.expect("a request");
+                let read = stream.read(&mut request).await.expect("a request");
+                assert!(read > 0, "the client said nothing");
                 let reply = format!("HTTP/1.1 {status} No\r\ncontent-length: 0\r\n\r\n");
                 stream.write_all(reply.as_bytes()).await.expect("sent");
             }

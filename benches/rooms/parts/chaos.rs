@@ -72,7 +72,8 @@ impl Luck {
 /// The processes and wires that faults befall.
 struct Surroundings {
     workers: Vec<Worker>,
-    database: Wire,
+    /// The way to Postgres; SQLite has none that could be cut.
+    database: Option<Wire>,
 }
 
 impl Surroundings {
@@ -101,22 +102,42 @@ struct Outcome {
 
 impl Bench {
     pub(crate) async fn chaos(&mut self) -> anyhow::Result<()> {
-        let began = Instant::now();
         let (database, url) = cuttable_database(&variable("TEST_DATABASE_URL")?, "chaos").await;
-        self.surroundings.database_url = Some(url);
-        let mut surroundings = Surroundings {
-            workers: Vec::new(),
-            database,
-        };
         let mut trials: Vec<(Vec<Fault>, Room)> = SHORT.map(|(faults, room)| (faults.to_vec(), room)).into();
         if !self.chaos_time.is_zero() {
             trials.extend(EVERY.map(|fault| (vec![fault], Room::GoesOn)));
         }
-        let mut outcomes = vec![HEAD.to_owned()];
+        self.surroundings.database_url = Some(url);
+        let mut outcomes = vec![HEAD.to_owned(), "Postgres".to_owned()];
+        outcomes.extend(self.trials(Some(database), &trials, self.chaos_time).await?);
+        self.surroundings.database_url = None;
+        if !self.chaos_time.is_zero() {
+            let of_database = |fault: &Fault| matches!(fault, Fault::DatabaseAway(_));
+            trials.retain(|(faults, _)| !faults.iter().any(of_database));
+            outcomes.push("SQLite".to_owned());
+            outcomes.extend(self.trials(None, &trials, Duration::ZERO).await?);
+        }
+        writeln!(std::io::stdout(), "{}\n", outcomes.join("\n"))?;
+        Ok(())
+    }
+
+    /// These, and others by luck while there is time; a line for each.
+    async fn trials(
+        &mut self,
+        database: Option<Wire>,
+        trials: &[(Vec<Fault>, Room)],
+        time: Duration,
+    ) -> anyhow::Result<Vec<String>> {
+        let began = Instant::now();
+        let mut surroundings = Surroundings {
+            workers: Vec::new(),
+            database,
+        };
+        let mut outcomes = Vec::new();
         for number in 0.. {
             let (faults, room) = match trials.get(number) {
                 Some(trial) => trial.clone(),
-                None if began.elapsed() < self.chaos_time => self.luck.trial(),
+                None if began.elapsed() < time => self.luck.trial(),
                 None => break,
             };
             let outcome = self.trial(&mut surroundings, &faults, room).await?;
@@ -124,12 +145,10 @@ impl Bench {
             eprintln!("  {outcome}");
             outcomes.push(outcome.to_string());
         }
-        writeln!(std::io::stdout(), "{}\n", outcomes.join("\n"))?;
-        self.surroundings.database_url = None;
         for worker in surroundings.workers {
             worker.terminate().await?;
         }
-        Ok(())
+        Ok(outcomes)
     }
 
     /// Has somebody speak while it all happens, and finds out what became of their words.
@@ -162,7 +181,9 @@ impl Bench {
             }
         };
         sleep(time / 2).await;
-        surroundings.database.mend();
+        if let Some(database) = &surroundings.database {
+            database.mend();
+        }
         let mut outcome = match end {
             Room::GoesOn => {
                 self.judge_captions(surroundings, &room, from, unheard_since)
@@ -220,7 +241,12 @@ impl Bench {
                     signal("CONT", &server).await.expect("it was stopped");
                 });
             }
-            Fault::DatabaseAway(_) => surroundings.database.cut(),
+            Fault::DatabaseAway(_) => {
+                let database = surroundings.database.as_ref();
+                database
+                    .context("there is no way to SQLite that could be cut")?
+                    .cut();
+            }
             Fault::Crash | Fault::Deploy => {
                 let listens = |worker: &Worker| worker.listening(room).map(|line| line.at);
                 // Whoever came last is there now.
