@@ -125,6 +125,11 @@ struct Open {
     unanswered_since: Option<MediaTime>,
     /// Unanswered requests for finals: when, and at which sample of the stream.
     finalizes: VecDeque<(MediaTime, u64)>,
+    /// Up to which sample of the stream finals with words have come, and answers to requests for finals.
+    worded_until: u64,
+    finalized_until: u64,
+    /// The last utterance's answer had no words: when it came, and where in the stream the utterance began.
+    wordless: Option<(MediaTime, u64)>,
     /// `CloseStream` was sent; the connection is given until then.
     closing: Option<MediaTime>,
 }
@@ -364,6 +369,9 @@ impl Session {
             answered_until: 0,
             unanswered_since: None,
             finalizes: VecDeque::new(),
+            worded_until: 0,
+            finalized_until: 0,
+            wordless: None,
             closing: None,
         }));
         self.report_gap();
@@ -405,7 +413,7 @@ impl Session {
                 // Not before: some accept every connection and understand nothing.
                 self.set_health(HealthState::Listening);
                 match message {
-                    Message::Results(results) => self.results(results),
+                    Message::Results(results) => self.results(results, now),
                     Message::UtteranceEnd => self.speech(SpeechEvent::UtteranceEnd),
                     Message::Error => self.reject("the recogniser sent an error message"),
                     Message::SpeechStarted | Message::Metadata | Message::Other => {}
@@ -479,15 +487,19 @@ impl Session {
         }
     }
 
-    fn results(&mut self, results: Results) {
+    fn results(&mut self, results: Results, now: MediaTime) {
         let tail = samples_in(self.tail());
         let Link::Open(open) = &mut self.link else { return };
         let mut settled = open.timeline.stream_at(results.start + results.duration);
         let speech = heard(&open.timeline, &results, open.settings.one_language());
         open.answered_until = open.answered_until.max(settled);
         if results.is_final {
+            if !speech.text.is_empty() {
+                open.hear_words(settled);
+            }
             if results.from_finalize {
                 settled = open.answered(settled, tail);
+                open.finalize(settled, now);
             }
             self.pending.acknowledge(settled);
             open.timeline.forget_before(settled);
@@ -574,11 +586,12 @@ impl Session {
             return self.nobody_answers(now, connecting);
         }
         let is_outdated = !Arc::ptr_eq(&open.settings, &self.settings);
+        let awaits_words = open.words_due().is_some_and(|due| now < due);
         let idle = self.pending.is_empty() && (is_outdated || now >= open.last_audio + IDLE_CLOSE);
         // A recogniser that doesn't know `Finalize` still answers to the end of the stream.
         let finished =
             self.finishing && (self.pending.is_empty() || overdue && self.pending.unsent().is_none());
-        if idle || finished {
+        if (idle || finished) && !awaits_words {
             open.closing = Some(now + CLOSE_PATIENCE);
             let connection = open.connection;
             self.outputs.push_back(SessionOutput::Text {
@@ -605,6 +618,12 @@ impl Session {
         }
         if let Some(since) = open.unanswered_since {
             duty = duty.min(since + SILENCE_PATIENCE);
+        }
+        if self.finishing
+            && self.pending.is_empty()
+            && let Some(due) = open.words_due()
+        {
+            duty = duty.min(due);
         }
         if let Some((asked, _)) = open.finalizes.front() {
             duty = duty.min(*asked + FINALIZE_PATIENCE);
@@ -788,6 +807,26 @@ impl Open {
         covered
     }
 
+    /// A final with words ends there.
+    fn hear_words(&mut self, until: u64) {
+        self.worded_until = self.worded_until.max(until);
+        self.wordless.take_if(|(_, from)| until > *from);
+    }
+
+    /// A request for finals was answered for what was sent until there.
+    fn finalize(&mut self, until: u64, now: MediaTime) {
+        if self.worded_until <= self.finalized_until {
+            self.wordless = Some((now, self.finalized_until));
+        }
+        self.finalized_until = self.finalized_until.max(until);
+    }
+
+    /// How long words may still come for what was answered without. Some answer requests at once and say later what they
+    /// had heard by themselves.
+    fn words_due(&self) -> Option<MediaTime> {
+        self.wordless.map(|(since, _)| since + WORDS_PATIENCE)
+    }
+
     /// The oldest request for finals is overdue: drops it if its audio is settled anyway, or gives it more time.
     fn expect_no_answer(&mut self, now: MediaTime, settled: u64) -> bool {
         let Some((asked, at)) = self.finalizes.front_mut() else {
@@ -895,6 +934,7 @@ const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(4);
 const IDLE_CLOSE: Duration = Duration::from_secs(60);
 const CLOSE_PATIENCE: Duration = Duration::from_millis(1500);
 const FINALIZE_PATIENCE: Duration = Duration::from_millis(1500);
+const WORDS_PATIENCE: Duration = Duration::from_secs(1);
 const SILENCE_PATIENCE: Duration = Duration::from_secs(20);
 const SILENT_ATTEMPTS_MAX: u32 = 3;
 const RETRY_MIN: Duration = Duration::from_millis(200);
@@ -904,3 +944,59 @@ const RETRY_MAX_BUSY: Duration = Duration::from_secs(10);
 const REFUSED_RETRY: Duration = Duration::from_secs(300);
 /// Finals end up to this much before the silence does.
 const TAIL_MARGIN: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: MediaTime = MediaTime::from_millis(1000);
+
+    /// A session whose only second of speech was answered, without words, when the track was over already.
+    fn answered_without_words() -> (Session, ConnectionId) {
+        let settings = SttSettings::with_endpointing(Duration::from_millis(300));
+        let mut session = Session::new(Arc::new(settings), 0);
+        session.push_audio(0, &[0; SAMPLE_RATE_HZ as usize]);
+        session.end_utterance();
+        session.finish();
+        session.pump(NOW, &mut Connecting::default());
+        let connection = session.connection().expect("there is something to say");
+        session.opened(connection, NOW);
+        session.pump(NOW, &mut Connecting::default());
+        session.message(connection, &results("", true), NOW);
+        assert!(!closes(&mut session, NOW), "words may still come");
+        (session, connection)
+    }
+
+    fn results(transcript: &str, from_finalize: bool) -> String {
+        serde_json::json!({
+            "type": "Results", "start": 0.0, "duration": 1.0, "is_final": true, "from_finalize": from_finalize,
+            "channel": {"alternatives": [{"transcript": transcript}]},
+        })
+        .to_string()
+    }
+
+    fn closes(session: &mut Session, now: MediaTime) -> bool {
+        session.pump(now, &mut Connecting::default());
+        let outputs = std::iter::from_fn(|| session.poll_output());
+        let is_close =
+            |output| matches!(output, SessionOutput::Text { text, .. } if text == codec::CLOSE_STREAM);
+        outputs.map(is_close).fold(false, |any, is_close| any || is_close)
+    }
+
+    #[test]
+    fn words_that_come_behind_an_answer_without_are_heard_before_the_end() {
+        let (mut session, connection) = answered_without_words();
+        session.message(connection, &results("late", false), NOW);
+        let heard = std::iter::from_fn(|| session.poll_output())
+            .any(|output| matches!(output, SessionOutput::Speech(SpeechEvent::Final(speech)) if speech.text == "late"));
+        assert!(heard);
+        assert!(closes(&mut session, NOW), "nothing more is to come");
+    }
+
+    #[test]
+    fn words_that_never_come_are_not_waited_for_long() {
+        let (mut session, _) = answered_without_words();
+        assert_eq!(session.poll_timeout(), Some(NOW + WORDS_PATIENCE));
+        assert!(closes(&mut session, NOW + WORDS_PATIENCE));
+    }
+}
