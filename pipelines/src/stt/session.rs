@@ -977,10 +977,8 @@ mod tests {
 
     fn closes(session: &mut Session, now: MediaTime) -> bool {
         session.pump(now, &mut Connecting::default());
-        let outputs = std::iter::from_fn(|| session.poll_output());
-        let is_close =
-            |output| matches!(output, SessionOutput::Text { text, .. } if text == codec::CLOSE_STREAM);
-        outputs.map(is_close).fold(false, |any, is_close| any || is_close)
+        std::iter::from_fn(|| session.poll_output())
+            .any(|output| matches!(output, SessionOutput::Text { text, .. } if text == codec::CLOSE_STREAM))
     }
 
     #[test]
