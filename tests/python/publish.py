@@ -28,7 +28,7 @@ SETTLE_SECONDS_MAX = 600
 
 async def main(speech: str | None, settle_seconds: float, key: str | None) -> None:
     room = rtc.Room()
-    listen(room)
+    _reading = listen(room)
     options = rtc.RoomOptions()
     if key:
         shared = rtc.KeyProviderOptions(shared_key=key.encode())
@@ -80,28 +80,26 @@ async def say(source: rtc.AudioSource, path: str) -> None:
     report(event="spoken")
 
 
-def listen(room: rtc.Room) -> None:
-    """Prints the three forms in which captions travel."""
-    reading: set[asyncio.Task] = set()
+def listen(room: rtc.Room) -> asyncio.Task:
+    """Prints the three forms in which captions travel; the task must be held, as the loop holds no reference."""
+    streams: asyncio.Queue[tuple[rtc.TextStreamReader, str]] = asyncio.Queue()
 
-    async def read(reader: rtc.TextStreamReader, identity: str) -> None:
-        text = await reader.read_all()
-        attributes = reader.info.attributes or {}
-        report(
-            form="stream",
-            participantIdentity=identity,
-            segmentId=attributes.get("lk.segment_id"),
-            final=attributes.get("lk.transcription_final") == "true",
-            text=text,
-            attributes=attributes,
-        )
+    async def read() -> None:
+        # One after the other: tasks of their own could end in another order than the streams came in.
+        while True:
+            reader, identity = await streams.get()
+            text = await reader.read_all()
+            attributes = reader.info.attributes or {}
+            report(
+                form="stream",
+                participantIdentity=identity,
+                segmentId=attributes.get("lk.segment_id"),
+                final=attributes.get("lk.transcription_final") == "true",
+                text=text,
+                attributes=attributes,
+            )
 
-    def opened(reader: rtc.TextStreamReader, identity: str) -> None:
-        task = asyncio.create_task(read(reader, identity))
-        reading.add(task)  # the loop itself holds no reference
-        task.add_done_callback(reading.discard)
-
-    room.register_text_stream_handler("lk.transcription", opened)
+    room.register_text_stream_handler("lk.transcription", lambda *stream: streams.put_nowait(stream))
 
     @room.on("transcription_received")
     def transcribed(segments, participant, publication) -> None:
@@ -147,6 +145,8 @@ def listen(room: rtc.Room) -> None:
     @room.on("disconnected")
     def disconnected(reason) -> None:
         report(event="disconnected", reason=reason)
+
+    return asyncio.create_task(read())
 
 
 def see(participant: rtc.Participant) -> None:

@@ -74,9 +74,18 @@ struct Surroundings {
     workers: Vec<Worker>,
     /// The way to Postgres; SQLite has none that could be cut.
     database: Option<Wire>,
+    /// When LiveKit's server last stood still, from and until.
+    frozen: Option<(f64, f64)>,
 }
 
 impl Surroundings {
+    /// The end of what can be heard in a room whose deletion was asked for then, if that is not its deletion. Of what is
+    /// said to a server that stands still, it hands on nothing if the first thing that it does again is to delete the room.
+    fn heard_until(&self, asked_at: f64) -> Option<f64> {
+        let frozen = self.frozen.filter(|(_, until)| asked_at < *until);
+        frozen.map(|(from, _)| from)
+    }
+
     /// Which bursts nobody could hear, because no worker was in the room from some moment on until the next one came.
     fn unheard(&self, room: &str, since: Option<f64>) -> impl Fn(&people::Played) -> bool + use<> {
         let since = since.unwrap_or(f64::INFINITY);
@@ -132,6 +141,7 @@ impl Bench {
         let mut surroundings = Surroundings {
             workers: Vec::new(),
             database,
+            frozen: None,
         };
         let mut outcomes = Vec::new();
         for number in 0.. {
@@ -143,6 +153,10 @@ impl Bench {
             let outcome = self.trial(&mut surroundings, &faults, room).await?;
             self.report.count(&outcome.score);
             eprintln!("  {outcome}");
+            let Score { lost, doubled, .. } = &outcome.score;
+            if lost.len() + doubled.len() > 0 {
+                eprintln!("  lost {lost:?}, doubled {doubled:?}");
+            }
             outcomes.push(outcome.to_string());
         }
         for worker in surroundings.workers {
@@ -176,8 +190,9 @@ impl Bench {
         let deleted_at = match end {
             Room::GoesOn => f64::INFINITY,
             Room::Deleted => {
+                let asked_at = now_ms();
                 self.delete(&room).await?;
-                now_ms()
+                surroundings.heard_until(asked_at).unwrap_or_else(now_ms)
             }
         };
         sleep(time / 2).await;
@@ -236,6 +251,8 @@ impl Bench {
             Fault::ServerFrozen(seconds) => {
                 let server = self.server.to_string();
                 signal("STOP", &server).await?;
+                let from = now_ms();
+                surroundings.frozen = Some((from, from + seconds as f64 * 1000.0));
                 tokio::spawn(async move {
                     sleep(Duration::from_secs(seconds)).await;
                     signal("CONT", &server).await.expect("it was stopped");
