@@ -181,7 +181,7 @@ pub(crate) struct AgentArgs {
     /// Rooms at once.
     #[arg(long, env = "ROOMS_MAX", default_value = "200")]
     pub(crate) rooms_max: String,
-    /// Seconds that running rooms may go on after the worker was told to stop.
+    /// Seconds that rooms may go on after the worker was told to stop, if no other worker takes them over.
     #[arg(long, env = "LECTERN_DRAIN_SECONDS", default_value = "1800")]
     pub(crate) drain_seconds: String,
     /// `hidden`, or `visible` for front ends that look for an agent.

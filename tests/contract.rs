@@ -12,6 +12,8 @@ mod docx;
 mod failing_recogniser;
 #[path = "contract/failover.rs"]
 mod failover;
+#[path = "contract/handover.rs"]
+mod handover;
 #[path = "contract/meeting.rs"]
 mod meeting;
 #[path = "contract/outage.rs"]
@@ -259,6 +261,11 @@ async fn killed_worker_is_followed_by_another() {
         client.lines()[before..]
             .iter()
             .any(|line| line["form"] == "stream")
+    });
+    client.wait_for("word of the interruption", |line| {
+        line["form"] == "health"
+            && line["attributes"]["state"] == "resumed"
+            && line["attributes"]["unheardMs"].as_u64() >= Some(1_000)
     });
     println!(
         "captions again {} ms after the successor registered",

@@ -8,17 +8,17 @@ use std::{
 
 use secrecy::SecretString;
 use tokio::{task::JoinError, time::timeout};
-use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use lectern_pipelines::{MeetingId, RoomName, Stage, UnixMillis};
-use lectern_storage::RoomWishes;
+use lectern_storage::Origin;
 
 use crate::{
     Context, Error,
-    driver::{self, RoomEnd, RoomJob},
-    rooms::{Outcome, words_of},
+    driver::{self, Entrance, RoomEnd, RoomJob},
+    handover::ACCEPTED_FOR,
+    rooms::{Orders, Outcome, words_of},
     server::{IDENTITY_PREFIX, ListedRoom, Server},
 };
 
@@ -55,13 +55,10 @@ pub(crate) async fn cover(
     server: Arc<Server>,
     room: ListedRoom,
     entry: Entry,
-    stop: CancellationToken,
+    orders: Orders,
 ) -> Outcome {
     match claim(&context, &server, &room, &entry).await {
-        Ok(Claim::Granted(meeting, wishes)) => {
-            work(&context, &server, room.name, Some((meeting, wishes)), entry, stop).await
-        }
-        Ok(Claim::Postponed) => work(&context, &server, room.name, None, entry, stop).await,
+        Ok(Claim::May(entrance)) => work(&context, &server, room.name, entrance, entry, orders).await,
         Ok(Claim::HeldByAnother) => Outcome::Taken,
         Ok(Claim::NotAskedFor) => Outcome::NotOurs,
         Err(error) => Outcome::Failed(error.to_string()),
@@ -119,6 +116,16 @@ impl Held {
             .remove(meeting);
     }
 
+    /// The rooms of these meetings, of those that are held.
+    pub(crate) fn rooms_of(&self, meetings: &[MeetingId]) -> Vec<RoomName> {
+        let held = self.meetings();
+        meetings
+            .iter()
+            .filter_map(|meeting| held.get(meeting))
+            .cloned()
+            .collect()
+    }
+
     /// Removes all of a room's.
     fn take(&self, room: &RoomName) -> Vec<MeetingId> {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -141,9 +148,7 @@ pub(crate) fn lease_times() -> (UnixMillis, UnixMillis) {
 }
 
 enum Claim {
-    Granted(MeetingId, RoomWishes),
-    /// The database is away. Whoever enters the room listens meanwhile, and claims it before anything is shown.
-    Postponed,
+    May(Entrance),
     HeldByAnother,
     NotAskedFor,
 }
@@ -158,32 +163,45 @@ async fn claim(context: &Context, server: &Server, room: &ListedRoom, entry: &En
     let claiming = async {
         let wishes = context.database.room_wishes(&room.name).await?;
         if !wishes.captions {
-            return Ok(None);
+            return Ok::<_, lectern_storage::Error>(Claim::NotAskedFor);
         }
         let meeting = context.database.open_meeting(&room.name, &room.sid, now).await?;
-        let is_ours = context
-            .database
-            .claim_meeting(&meeting.id, &context.holder, now, until)
-            .await?;
-        Ok::<_, lectern_storage::Error>(Some((meeting.id, wishes, is_ours)))
+        let (database, holder) = (&context.database, context.holder.as_str());
+        if database.claim_meeting(&meeting.id, holder, now, until).await? {
+            return Ok(Claim::May(Entrance::Granted {
+                unheard: (meeting.origin != Origin::Started).then(|| now.since(meeting.last_seen_at)),
+                meeting: meeting.id,
+                wishes,
+            }));
+        }
+        let until = now + ACCEPTED_FOR;
+        Ok(
+            match database.accept_meeting(&meeting.id, holder, now, until).await? {
+                true => Claim::May(Entrance::Accepted {
+                    meeting: meeting.id,
+                    wishes,
+                }),
+                false => Claim::HeldByAnother,
+            },
+        )
     };
     match timeout(CLAIM_PATIENCE, claiming).await {
-        Ok(Ok(Some((meeting, wishes, true)))) => Ok(Claim::Granted(meeting, wishes)),
-        Ok(Ok(Some((.., false)))) => Ok(Claim::HeldByAnother),
-        Ok(Ok(None)) => {
-            info!(room.name = %room.name, "room {} wants no captions", room.name);
-            Ok(Claim::NotAskedFor)
+        Ok(Ok(claim)) => {
+            if matches!(claim, Claim::NotAskedFor) {
+                info!(room.name = %room.name, "room {} wants no captions", room.name);
+            }
+            Ok(claim)
         }
         Ok(Err(error)) => {
             warn!("entering room {} without a claim: {error}", room.name);
-            Ok(Claim::Postponed)
+            Ok(Claim::May(Entrance::Postponed))
         }
         Err(_) => {
             warn!(
                 "entering room {} without a claim: the database is slow",
                 room.name
             );
-            Ok(Claim::Postponed)
+            Ok(Claim::May(Entrance::Postponed))
         }
     }
 }
@@ -192,11 +210,14 @@ async fn work(
     context: &Arc<Context>,
     server: &Server,
     room: RoomName,
-    claimed: Option<(MeetingId, RoomWishes)>,
+    entrance: Entrance,
     entry: Entry,
-    stop: CancellationToken,
+    orders: Orders,
 ) -> Outcome {
-    let (claimed, wishes) = claimed.unzip();
+    let claimed = match &entrance {
+        Entrance::Granted { meeting, .. } => Some(meeting.clone()),
+        Entrance::Accepted { .. } | Entrance::Postponed => None,
+    };
     if let Some(meeting) = &claimed {
         context.held.insert(meeting.clone(), room.clone());
     }
@@ -208,9 +229,9 @@ async fn work(
                     url,
                     token,
                     room: room.clone(),
-                    wishes,
+                    entrance,
                 },
-                stop,
+                orders,
             )
             .await
         }
@@ -249,20 +270,19 @@ fn pass(
 }
 
 /// Runs the driver as a task of its own, so that its panic ends here.
-async fn drive(context: &Arc<Context>, job: RoomJob, stop: CancellationToken) -> Outcome {
-    let room = job.room.clone();
-    info!("room {room} is ours");
+async fn drive(context: &Arc<Context>, job: RoomJob, orders: Orders) -> Outcome {
     // A set, for it takes its task along when this future is dropped.
     let mut driver = tokio::task::JoinSet::new();
     driver.spawn(tracing::Instrument::in_current_span(driver::run(
         job,
         Arc::clone(context),
-        stop,
+        orders,
     )));
     match driver.join_next().await.expect("one task was spawned") {
         Ok(Ok(RoomEnd::Ended)) => Outcome::Ended,
         Ok(Ok(RoomEnd::Interrupted(reason))) => Outcome::Interrupted(reason.to_string()),
         Ok(Ok(RoomEnd::HandedBack)) => Outcome::HandedBack,
+        Ok(Ok(RoomEnd::Taken)) => Outcome::Taken,
         Ok(Err(error)) => Outcome::Failed(error.to_string()),
         Err(error) => outcome_of_panic(error),
     }

@@ -20,7 +20,7 @@ use tracing::{debug, error, info, warn};
 use lectern_pipelines::{
     Caption, ConnectionId, Event as CoreEvent, GateSettings, Health, HealthState, LateSpeech, MediaTime,
     Meeting, MeetingId, Output, RoomName, RoomSid, SegmentId, Settings, Stage, SttEnd, SttSettings,
-    TrackClock, UnixMillis,
+    TrackClock, TrackSid, UnixMillis,
 };
 use lectern_storage::{MeetingWriter, NotTaken, OpenedMeeting, Receipt, Record, RoomWishes};
 
@@ -29,8 +29,10 @@ use crate::{
     backoff::insist,
     chat,
     cover::unix_now,
+    handover::{self, PAUSE_PATIENCE},
     journal::JournalFile,
     room::{Departure, Room, RoomEvent, RoomSettings},
+    rooms::Orders,
     stt::{SttEvent, SttNews, SttSocket},
 };
 
@@ -43,8 +45,31 @@ pub(crate) struct RoomJob {
     pub(crate) token: SecretString,
     /// The room.
     pub(crate) room: RoomName,
-    /// What its owner wants; nothing where nobody could ask yet.
-    pub(crate) wishes: Option<RoomWishes>,
+    /// On what terms we enter it.
+    pub(crate) entrance: Entrance,
+}
+
+/// On what terms a room is entered.
+#[derive(Debug)]
+pub(crate) enum Entrance {
+    /// Its meeting is ours.
+    Granted {
+        /// Its meeting.
+        meeting: MeetingId,
+        /// What the room's owner wants.
+        wishes: RoomWishes,
+        /// For how long nobody listened, where others had it before us.
+        unheard: Option<Duration>,
+    },
+    /// Another worker is there, and hands the meeting over to us once we hear the room too.
+    Accepted {
+        /// Its meeting.
+        meeting: MeetingId,
+        /// What the room's owner wants.
+        wishes: RoomWishes,
+    },
+    /// The database is away. We listen meanwhile, and claim the meeting before anything is shown.
+    Postponed,
 }
 
 /// How the work on a room ended.
@@ -56,16 +81,14 @@ pub(crate) enum RoomEnd {
     Interrupted(String),
     /// We were told to stop; the meeting goes on without us.
     HandedBack,
+    /// Another worker has the room.
+    Taken,
 }
 
-/// Captions a room until it is over, the connection is lost for good, or `shutdown` is cancelled.
-pub(crate) async fn run(
-    job: RoomJob,
-    context: Arc<Context>,
-    shutdown: CancellationToken,
-) -> Result<RoomEnd, Error> {
+/// Captions a room until it is over, the connection is lost for good, or we are told to leave it.
+pub(crate) async fn run(job: RoomJob, context: Arc<Context>, orders: Orders) -> Result<RoomEnd, Error> {
     let begun = Instant::now();
-    let Some(entered) = shutdown.run_until_cancelled(enter(job, &context)).await else {
+    let Some(entered) = orders.stop.run_until_cancelled(enter(job, &context)).await else {
         return Ok(RoomEnd::HandedBack);
     };
     let Entered {
@@ -73,10 +96,11 @@ pub(crate) async fn run(
         room,
         meeting,
         waited,
+        unheard,
     } = entered?;
     let Some((meeting, wishes)) = meeting else {
         room.close().await;
-        return Ok(RoomEnd::Interrupted("another worker has this room".to_owned()));
+        return Ok(RoomEnd::Taken);
     };
     context.held.insert(meeting.id.clone(), name.clone());
     // A wider number would be text in JSON.
@@ -86,14 +110,22 @@ pub(crate) async fn run(
         "listening in room {name} after {duration_ms} ms"
     );
     let mut driver = Driver::new(name, room, &meeting, wishes, context);
+    driver.first_health = unheard.map(|unheard| match unheard >= WORTH_TELLING {
+        true => HealthState::Resumed(unheard + begun.elapsed()),
+        false => HealthState::Listening,
+    });
     driver.catch_up(waited);
-    Ok(driver.run(shutdown).await)
+    Ok(driver.run(&orders).await)
 }
 
 /// By then whoever started us extends the lease together with those of all other rooms.
 const LEASE_WHILE_OPENING: Duration = Duration::from_secs(3);
 /// Nobody else may touch a meeting that is over before its last words are stored.
 const LEASE_WHILE_ENDING: Duration = Duration::from_secs(60);
+/// An interruption so short is none: whoever speaks has no more than a pause in it.
+const WORTH_TELLING: Duration = Duration::from_secs(1);
+/// A track that is heard so soon after we came was there before us.
+const WAS_THERE_BEFORE: Duration = Duration::from_secs(3);
 /// How long after the room's end last finals are waited for.
 const LAST_FINALS: Duration = Duration::from_secs(4);
 /// How long after the room's end a recogniser is waited for that is away. Then a gap says what it did not hear.
@@ -116,6 +148,8 @@ struct Entered {
     meeting: Option<(OpenedMeeting, RoomWishes)>,
     /// What happened in the room until then.
     waited: Vec<(Instant, RoomEvent)>,
+    /// For how long before that nobody listened, where others had the room before us.
+    unheard: Option<Duration>,
 }
 
 async fn enter(job: RoomJob, context: &Context) -> Result<Entered, Error> {
@@ -126,6 +160,12 @@ async fn enter(job: RoomJob, context: &Context) -> Result<Entered, Error> {
         caption_forms: context.config.caption_forms,
     };
     let name = job.room;
+    let (accepted, wishes, unheard) = match job.entrance {
+        Entrance::Granted { wishes, unheard, .. } => (None, Some(wishes), unheard),
+        Entrance::Accepted { meeting, wishes } => (Some(meeting), Some(wishes), Some(Duration::ZERO)),
+        // Who had the room before us is not known.
+        Entrance::Postponed => (None, None, None),
+    };
     let mut room = Room::join(&job.url, &job.token, settings)
         .await
         .map_err(|error| Error::Join {
@@ -133,8 +173,25 @@ async fn enter(job: RoomJob, context: &Context) -> Result<Entered, Error> {
             reason: error.0,
         })?;
     let (sid, joined_at) = (room.sid().clone(), unix_now());
+    let mut waited = Vec::new();
+    if let Some(meeting) = accepted {
+        waited = room.attend_to_all().await;
+        let (cut, meanwhile) = room.attend(handover::inherit(context, &meeting)).await;
+        waited.extend(meanwhile);
+        let Some(cut) = cut else {
+            return Ok(Entered {
+                name,
+                room,
+                meeting: None,
+                waited,
+                unheard,
+            });
+        };
+        let cut = instant_of(cut);
+        waited.retain(|(at, event)| *at >= cut || !matches!(event, RoomEvent::Audio { .. }));
+    }
     let opening = async {
-        let wishes = match job.wishes {
+        let wishes = match wishes {
             Some(wishes) => wishes,
             // The database was away when we came.
             None => {
@@ -157,12 +214,14 @@ async fn enter(job: RoomJob, context: &Context) -> Result<Entered, Error> {
         .await;
         is_ours.then_some((meeting, wishes))
     };
-    let (meeting, waited) = room.attend(opening).await;
+    let (meeting, meanwhile) = room.attend(opening).await;
+    waited.extend(meanwhile);
     Ok(Entered {
         name,
         room,
         meeting,
         waited,
+        unheard,
     })
 }
 
@@ -198,10 +257,16 @@ struct Driver {
     heard: HashMap<SegmentId, Instant>,
     /// Finds out whose meeting the room's new SID is.
     reopening: Option<JoinHandle<OpenedMeeting>>,
+    /// Until when a pause is waited for, once another worker hears the room.
+    hand_over_by: Option<Instant>,
+    /// Tells whoever follows us from when on the room is theirs.
+    handing_over: Option<JoinHandle<()>>,
     /// Why we stop listening by ourselves, once we do.
     leaving: Option<RoomEnd>,
     ending: Option<Ending>,
     is_transcribed: bool,
+    /// What is told of the tracks that others listened to before us: what they told counts no longer.
+    first_health: Option<HealthState>,
     /// Shares what people write, where they do.
     chat: Option<JoinHandle<()>>,
     metrics: Metrics,
@@ -224,6 +289,7 @@ enum Event {
     Reopened(OpenedMeeting),
     Deadline,
     WriteAgain,
+    HandOver,
     Shutdown,
     GiveUp,
 }
@@ -275,9 +341,12 @@ impl Driver {
             heard_now: None,
             heard: HashMap::new(),
             reopening: None,
+            hand_over_by: None,
+            handing_over: None,
             leaving: None,
             ending: None,
             is_transcribed: false,
+            first_health: None,
             chat,
             metrics: Metrics::new(),
         }
@@ -293,12 +362,13 @@ impl Driver {
         self.past = None;
     }
 
-    async fn run(mut self, shutdown: CancellationToken) -> RoomEnd {
+    async fn run(mut self, orders: &Orders) -> RoomEnd {
         while !self.is_finished() {
-            let event = self.next_event(&shutdown).await;
+            let event = self.next_event(orders).await;
             self.handle(event);
+            self.hand_over_at_a_pause();
         }
-        self.finish(&shutdown).await
+        self.finish(&orders.stop).await
     }
 
     fn is_finished(&self) -> bool {
@@ -306,7 +376,7 @@ impl Driver {
     }
 
     /// The live loop's one place of waiting; every arm only builds an event.
-    async fn next_event(&mut self, shutdown: &CancellationToken) -> Event {
+    async fn next_event(&mut self, orders: &Orders) -> Event {
         let Self {
             room,
             news,
@@ -316,6 +386,7 @@ impl Driver {
             unwritten,
             write_retry,
             reopening,
+            hand_over_by,
             leaving,
             ending,
             ..
@@ -327,7 +398,8 @@ impl Driver {
         let give_up_at = ending.as_ref().and_then(|ending| ending.give_up_at);
         tokio::select! {
             biased;
-            () = shutdown.cancelled(), if may_hurry => Event::Shutdown,
+            () = orders.stop.cancelled(), if may_hurry => Event::Shutdown,
+            () = orders.hand_over.cancelled(), if hand_over_by.is_none() => Event::HandOver,
             Some(receipt) = receipts.recv() => Event::Receipt(receipt),
             // Before the deadline: what came in time counts even if we are late.
             Some(news) = news.recv() => Event::Stt(news),
@@ -350,6 +422,10 @@ impl Driver {
                 self.feed(CoreEvent::Timeout);
             }
             Event::WriteAgain => self.write_again(),
+            Event::HandOver => {
+                info!(room.name = %self.name, "another worker hears room {}; leaving it at the next pause", self.name);
+                self.hand_over_by = Some(Instant::now() + PAUSE_PATIENCE);
+            }
             Event::Shutdown => self.shut_down(),
             Event::GiveUp => self.give_up(),
         }
@@ -373,6 +449,7 @@ impl Driver {
                 language: language.as_deref(),
             }),
             RoomEvent::TrackStarted { track, sid, speaker } => {
+                self.tell_first_health(&sid);
                 self.feed(CoreEvent::TrackStarted {
                     track,
                     sid: &sid,
@@ -404,6 +481,15 @@ impl Driver {
                 let end = self.leaving.take().unwrap_or(RoomEnd::HandedBack);
                 self.end(end);
             }
+        }
+    }
+
+    fn tell_first_health(&mut self, track: &TrackSid) {
+        if let Some(state) = self.first_health
+            && self.clock.base.elapsed() < WAS_THERE_BEFORE
+        {
+            let track = track.clone();
+            self.room.captions().tell(Health { track, state });
         }
     }
 
@@ -620,10 +706,45 @@ impl Driver {
         }
     }
 
+    /// Frames come all the time, so that no pause is overlooked.
+    fn hand_over_at_a_pause(&mut self) {
+        let Some(by) = self.hand_over_by else { return };
+        let is_inside = self.leaving.is_none() && self.ending.is_none();
+        if is_inside && (self.meeting.pause().is_some() || Instant::now() >= by) {
+            self.leave(RoomEnd::HandedBack);
+        }
+    }
+
     /// Stops listening; what was heard until now is taken before the end.
     fn leave(&mut self, end: RoomEnd) {
+        if end == RoomEnd::HandedBack {
+            self.hand_over();
+        }
         self.leaving = Some(end);
         self.room.stop_listening();
+    }
+
+    /// Lets whoever follows us begin, while we wait for our last words.
+    fn hand_over(&mut self) {
+        let pause = self.meeting.pause().unwrap_or_default();
+        let cut = unix_now().saturating_sub(pause);
+        self.context.held.remove(&self.meeting_id);
+        if self.hand_over_by.is_some()
+            && let Some(chat) = self.chat.take()
+        {
+            // Whoever hears the room has received since then what we may not have stored yet.
+            chat.abort();
+        }
+        let (context, meeting) = (Arc::clone(&self.context), self.meeting_id.clone());
+        self.handing_over = Some(tokio::spawn(async move {
+            insist("hand a meeting over", || {
+                let until = unix_now() + LEASE_WHILE_OPENING;
+                context
+                    .database
+                    .hand_over_meeting(&meeting, &context.holder, cut, until)
+            })
+            .await;
+        }));
     }
 
     /// Nothing more is heard; the recogniser's last words are still waited for.
@@ -641,7 +762,9 @@ impl Driver {
         // Of a room that goes on, whoever follows us there must not wait.
         let (late_words, then) = match end {
             RoomEnd::Ended => (LATE_WORDS, LateSpeech::GivenUp),
-            RoomEnd::Interrupted(_) | RoomEnd::HandedBack => (Duration::ZERO, LateSpeech::LeftToOthers),
+            RoomEnd::Interrupted(_) | RoomEnd::HandedBack | RoomEnd::Taken => {
+                (Duration::ZERO, LateSpeech::LeftToOthers)
+            }
         };
         self.ending = Some(Ending {
             is_hurried: end == RoomEnd::HandedBack,
@@ -681,6 +804,10 @@ impl Driver {
                 if !leaves_speech {
                     mark_transcribed(&context, &meeting).await;
                 }
+            }
+            if let Some(handing_over) = self.handing_over {
+                // If it panicked, the release is all the same to those who find the meeting.
+                let _ = handing_over.await;
             }
             context.held.remove(&meeting);
             insist("release a meeting", || {
@@ -786,6 +913,12 @@ pub(crate) fn settings_of(stt: &Stt, wishes: RoomWishes) -> Settings {
     }
 }
 
+/// When a moment of the calendar was, as far as the computer was not set meanwhile.
+fn instant_of(moment: UnixMillis) -> Instant {
+    let (now, ago) = (Instant::now(), unix_now().since(moment));
+    now.checked_sub(ago).unwrap_or(now)
+}
+
 /// A meeting's time, which goes on evenly whatever is done to the computer's calendar.
 #[derive(Debug, Clone, Copy)]
 struct Clock {
@@ -796,11 +929,10 @@ struct Clock {
 
 impl Clock {
     fn new(started_at: UnixMillis) -> Self {
-        // A meeting that began on a computer whose clock is ahead is not of negative age.
-        let age_ms = u64::try_from(unix_now().0 - started_at.0).unwrap_or(0);
         Self {
             base: Instant::now(),
-            age: Duration::from_millis(age_ms),
+            // A meeting that began on a computer whose clock is ahead is not of negative age.
+            age: unix_now().since(started_at),
         }
     }
 

@@ -10,6 +10,7 @@ mod cover;
 mod driver;
 mod error;
 mod failover;
+mod handover;
 mod journal;
 mod link;
 mod llm;

@@ -25,7 +25,7 @@ pub(crate) struct Observation {
 /// What is to be done about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Nobody captions this room.
+    /// Nobody captions this room, or whoever does is about to stop.
     Join(ListedRoom),
     /// This meeting is over, and nobody has noticed.
     End {
@@ -121,6 +121,7 @@ impl<Mine: Fn(&RoomName) -> bool> Standpoint<'_, Mine> {
             return false;
         }
         match meeting {
+            Some(meeting) if meeting.is_offered => true,
             // Somebody had it: if they have it no more, they died.
             Some(meeting) if meeting.lease.is_some() => self.unheld.confirms(meeting, self.now),
             _ => self.known.since(&room.sid, self.now) >= LEFT_TO_DISPATCH,
@@ -128,7 +129,7 @@ impl<Mine: Fn(&RoomName) -> bool> Standpoint<'_, Mine> {
     }
 
     fn is_over(&self, meeting: &LiveMeeting) -> bool {
-        let unseen = Duration::from_millis(u64::try_from(self.now.0 - meeting.last_seen_at.0).unwrap_or(0));
+        let unseen = self.now.since(meeting.last_seen_at);
         let may_return = self.absence == Absence::MayBeARestart && unseen <= CONTINUES_WITHIN;
         !may_return && self.unheld.confirms(meeting, self.now) && !(self.is_mine)(&meeting.room)
     }
@@ -186,8 +187,7 @@ impl KnownRooms {
     }
 
     fn since(&self, sid: &RoomSid, now: UnixMillis) -> Duration {
-        let first = self.0.get(sid).map_or(now.0, |first| first.0);
-        Duration::from_millis(u64::try_from(now.0 - first).unwrap_or(0))
+        self.0.get(sid).map_or(Duration::ZERO, |first| now.since(*first))
     }
 }
 
@@ -200,19 +200,25 @@ pub(crate) async fn observe(
     depth: Depth,
     now: UnixMillis,
 ) -> Result<Option<Observation>, Error> {
-    if depth == Depth::Leases && !context.database.any_meeting_unheld(now).await? {
-        return Ok(None);
+    if depth == Depth::Leases {
+        let offered_since = now.saturating_sub(FRESH_OFFER);
+        if !context.database.any_meeting_to_take(now, offered_since).await? {
+            return Ok(None);
+        }
     }
     Ok(Some(Observation {
-        meetings: context.database.live_meetings().await?,
+        meetings: context.database.live_meetings(now).await?,
         rooms: server.rooms().await?,
     }))
 }
 
+/// So long an offer is news. Who can't take it just now looks at it again when all lists are compared.
+const FRESH_OFFER: Duration = Duration::from_secs(2);
+
 /// How far a look goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Depth {
-    /// LiveKit is asked only if a meeting's lease has run out.
+    /// LiveKit is asked only if a meeting's lease has run out, or it was just offered.
     Leases,
     /// LiveKit is asked.
     Rooms,
@@ -245,6 +251,7 @@ mod tests {
                 holder: "worker-2".to_owned(),
                 until: UnixMillis(NOW.0 + left),
             }),
+            is_offered: false,
         }
     }
 
@@ -349,6 +356,23 @@ mod tests {
     fn room_that_was_handed_back_is_joined() {
         let case = Case::new(vec![room("physics", "RM_1")], vec![meeting("physics", None)]);
         assert_eq!(case.plan(), ["join physics"]);
+    }
+
+    #[test]
+    fn room_whose_worker_is_about_to_stop_is_joined() {
+        let offered = || LiveMeeting {
+            is_offered: true,
+            ..meeting("physics", Some(900))
+        };
+        let case = || Case::new(vec![room("physics", "RM_1")], vec![offered()]);
+        assert_eq!(case().plan(), ["join physics"]);
+        let ours = Case {
+            mine: &["physics"],
+            ..case()
+        };
+        assert_eq!(ours.plan(), [""; 0]);
+        let gone = Case::new(vec![], vec![offered()]);
+        assert_eq!(gone.plan(), [""; 0], "its worker sees the end first");
     }
 
     #[test]

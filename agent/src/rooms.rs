@@ -52,6 +52,15 @@ pub(crate) enum Outcome {
     NotOurs,
 }
 
+/// What a room's work is told while it goes on.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Orders {
+    /// Stop, and hand the meeting back.
+    pub(crate) stop: CancellationToken,
+    /// Another worker hears the room too: stop at the next pause, and hand the meeting over.
+    pub(crate) hand_over: CancellationToken,
+}
+
 #[derive(Debug)]
 enum Slot {
     /// LiveKit was told that we take it, and hasn't assigned it yet.
@@ -59,7 +68,7 @@ enum Slot {
     /// A task works on it.
     Running {
         job: Option<JobId>,
-        stop: CancellationToken,
+        orders: Orders,
         since: Instant,
     },
 }
@@ -120,13 +129,13 @@ impl Rooms {
         });
     }
 
-    /// Starts work on a room. The token tells the work to stop; [`AlreadyRunning`] if there is some already.
+    /// Starts work on a room; [`AlreadyRunning`] if there is some already.
     pub(crate) fn start<F>(
         &mut self,
         room: &RoomName,
         job: Option<JobId>,
         now: Instant,
-        work: impl FnOnce(CancellationToken) -> F,
+        work: impl FnOnce(Orders) -> F,
     ) -> Result<(), AlreadyRunning>
     where
         F: Future<Output = Outcome> + Send + 'static,
@@ -134,15 +143,15 @@ impl Rooms {
         if matches!(self.slots.get(room), Some(Slot::Running { .. })) {
             return Err(AlreadyRunning);
         }
-        let stop = CancellationToken::new();
+        let orders = Orders::default();
         let span = tracing::info_span!("room", room.name = %room);
-        let task = self.tasks.spawn(work(stop.clone()).instrument(span));
+        let task = self.tasks.spawn(work(orders.clone()).instrument(span));
         self.names.insert(task.id(), room.clone());
         self.slots.insert(
             room.clone(),
             Slot::Running {
                 job,
-                stop,
+                orders,
                 since: now,
             },
         );
@@ -151,16 +160,23 @@ impl Rooms {
 
     /// Tells one room's work to stop and hand the meeting back.
     pub(crate) fn stop(&self, room: &RoomName) {
-        if let Some(Slot::Running { stop, .. }) = self.slots.get(room) {
-            stop.cancel();
+        if let Some(Slot::Running { orders, .. }) = self.slots.get(room) {
+            orders.stop.cancel();
+        }
+    }
+
+    /// Tells one room's work to leave the meeting to another worker, who hears it.
+    pub(crate) fn hand_over(&self, room: &RoomName) {
+        if let Some(Slot::Running { orders, .. }) = self.slots.get(room) {
+            orders.hand_over.cancel();
         }
     }
 
     /// Tells every room's work to stop and hand its meeting back.
     pub(crate) fn stop_all(&self) {
         for slot in self.slots.values() {
-            if let Slot::Running { stop, .. } = slot {
-                stop.cancel();
+            if let Slot::Running { orders, .. } = slot {
+                orders.stop.cancel();
             }
         }
     }
@@ -279,8 +295,8 @@ mod tests {
         RoomName::parse(name).expect("a good name")
     }
 
-    async fn until_stopped(stop: CancellationToken) -> Outcome {
-        stop.cancelled().await;
+    async fn until_stopped(orders: Orders) -> Outcome {
+        orders.stop.cancelled().await;
         Outcome::HandedBack
     }
 

@@ -37,8 +37,9 @@ use crate::{
 
 /// Works until `shutdown`: registers with LiveKit, takes rooms, and brings meetings to their artifacts.
 ///
-/// After `shutdown` no room is taken any more, and those that run may go on for [`Config::drain`](crate::Config). What
-/// runs longer, or when `at_once` comes, is left to other workers: it stays live in the database.
+/// After `shutdown` no room is taken any more, and those that run are offered to other workers. Where none takes one, it
+/// may go on for [`Config::drain`](crate::Config). What runs longer, or when `at_once` comes, is left as it is: it stays
+/// live in the database.
 pub async fn run(
     context: Arc<Context>,
     shutdown: impl Future<Output = ()>,
@@ -84,6 +85,7 @@ struct Agent {
     chores: JoinSet<Chore>,
     looking: Busy,
     extending: Busy,
+    offering: Busy,
     stages: JoinSet<()>,
     stages_stop: CancellationToken,
 }
@@ -125,6 +127,8 @@ enum Chore {
     Looked(Option<Observation>),
     /// These rooms' meetings are another worker's now.
     Extended(Vec<RoomName>),
+    /// Other workers hear these rooms, which we offered to them.
+    Offered(Vec<RoomName>),
     /// Nobody asks for us in this room any more.
     CalledOff(RoomName),
     Done,
@@ -174,6 +178,7 @@ impl Agent {
             chores: JoinSet::new(),
             looking: Busy::No,
             extending: Busy::No,
+            offering: Busy::No,
             stages: JoinSet::new(),
             stages_stop: CancellationToken::new(),
             context,
@@ -263,8 +268,8 @@ impl Agent {
     ) -> Result<(), crate::rooms::AlreadyRunning> {
         let (context, server) = (Arc::clone(&self.context), Arc::clone(&self.server));
         let name = room.name.clone();
-        self.rooms.start(&name, job, Instant::now(), |stop| {
-            cover(context, server, room, entry, stop)
+        self.rooms.start(&name, job, Instant::now(), |orders| {
+            cover(context, server, room, entry, orders)
         })
     }
 
@@ -298,7 +303,25 @@ impl Agent {
             self.chores
                 .spawn(async move { Chore::Extended(context.held.extend(&context).await) });
         }
+        self.offer_rooms();
         self.look(Depth::Leases);
+    }
+
+    /// Before we stop, others may have our rooms.
+    fn offer_rooms(&mut self) {
+        if !matches!(self.phase, Phase::Draining(_)) || self.offering == Busy::Yes {
+            return;
+        }
+        self.offering = Busy::Yes;
+        let context = Arc::clone(&self.context);
+        self.chores.spawn(async move {
+            let heard = context.database.offer_meetings(&context.holder, unix_now()).await;
+            let heard = heard.unwrap_or_else(|error| {
+                warn!("can't offer rooms to other workers: {error}");
+                Vec::new()
+            });
+            Chore::Offered(context.held.rooms_of(&heard))
+        });
     }
 
     /// Starts to compare the lists, unless that is under way or no room is taken any more.
@@ -350,6 +373,12 @@ impl Agent {
                     self.rooms.stop(&room);
                 }
             }
+            Ok(Chore::Offered(heard)) => {
+                self.offering = Busy::No;
+                for room in &heard {
+                    self.rooms.hand_over(room);
+                }
+            }
             Ok(Chore::CalledOff(room)) => {
                 info!(room.name = %room, "room {room} doesn't ask for us any more");
                 self.rooms.stop(&room);
@@ -357,7 +386,7 @@ impl Agent {
             Ok(Chore::Done) => {}
             Err(error) => {
                 error!("a chore failed: {error}");
-                (self.looking, self.extending) = (Busy::No, Busy::No);
+                (self.looking, self.extending, self.offering) = (Busy::No, Busy::No, Busy::No);
             }
         }
     }
@@ -466,10 +495,11 @@ impl Agent {
         if self.phase == Phase::Working {
             let (rooms, drain) = (self.rooms.running(), self.context.config.drain);
             info!(
-                "stopping: no room is taken any more, {rooms} may go on for {} s",
+                "stopping: no room is taken any more; {rooms} are offered to other workers, and may go on here for {} s",
                 drain.as_secs()
             );
             self.phase = Phase::Draining(Instant::now() + drain);
+            self.offer_rooms();
         }
     }
 

@@ -112,6 +112,37 @@ impl Bench {
         caption.await?
     }
 
+    /// What was said in a room since notes were taken last.
+    pub(crate) fn played(&self, room: &str) -> Vec<Played> {
+        let of_room = |report| match report {
+            people::Report::Played(played) if played.room == room => Some(played),
+            _ => None,
+        };
+        self.people
+            .reports
+            .all()
+            .into_iter()
+            .filter_map(of_room)
+            .collect()
+    }
+
+    /// Whether each of these bursts has its final.
+    pub(crate) fn is_caught_up(&self, room: &str, counts: impl Fn(&Played) -> bool) -> bool {
+        let reports = self.people.reports.all();
+        let has_final = |number: u8| {
+            reports.iter().any(|report| match report {
+                people::Report::Caption(caption) if caption.room == room && caption.is_final => {
+                    bursts_in(&caption.text).iter().any(|(heard, _)| *heard == number)
+                }
+                _ => false,
+            })
+        };
+        self.played(room)
+            .iter()
+            .filter(|burst| counts(burst))
+            .all(|burst| has_final(burst.number))
+    }
+
     /// The first burst that began after some moment.
     pub(crate) async fn next_burst(&self, room: &str, after: f64) -> anyhow::Result<Played> {
         let played = self.people.reports.wait_for("a burst", PATIENCE, |reports| {

@@ -62,8 +62,8 @@ impl Worker {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("LECTERN_DATA", folder)
             .env("LECTERN_LOG_FORMAT", "json")
-            // Deploys hand their rooms over soon; what a room's end takes is not touched by it.
-            .env("LECTERN_DRAIN_SECONDS", "1");
+            // As deploys have it: time enough for others to come into the room.
+            .env("LECTERN_DRAIN_SECONDS", "20");
         if let Some(url) = &surroundings.database_url {
             command.env("DATABASE_URL", url);
         }

@@ -1,5 +1,7 @@
 //! What the room is shown: segments as captions in three wire forms, and how recognition fares.
 
+use std::{borrow::Cow, time::Duration};
+
 use serde::Serialize;
 
 use crate::{Segment, TrackSid};
@@ -99,6 +101,8 @@ pub enum HealthState {
     Refused,
     /// The track is end-to-end encrypted and can't be heard.
     Encrypted,
+    /// Nobody listened for so long, because a worker died; from now on speech becomes captions again. Said once.
+    Resumed(Duration),
 }
 
 impl HealthState {
@@ -110,12 +114,13 @@ impl HealthState {
             Self::Behind => "behind",
             Self::Refused => "refused",
             Self::Encrypted => "encrypted",
+            Self::Resumed(_) => "resumed",
         }
     }
 
     /// What people in the room should know.
-    pub const fn message(self) -> &'static str {
-        match self {
+    pub fn message(self) -> Cow<'static, str> {
+        let message = match self {
             Self::Listening => "Speech becomes captions.",
             Self::Interrupted => "The recogniser is away. What is said is kept, and captions will follow.",
             Self::Behind => "The recogniser is back. What was said meanwhile follows in its place.",
@@ -123,6 +128,22 @@ impl HealthState {
                 "The recogniser refuses to work. Captions need the help of whoever runs this server."
             }
             Self::Encrypted => "This track is end-to-end encrypted and can't be captioned.",
+            Self::Resumed(unheard) => {
+                let seconds = unheard.as_secs_f64().ceil();
+                return format!(
+                    "Captions were interrupted for {seconds} s. What was said then was not heard."
+                )
+                .into();
+            }
+        };
+        message.into()
+    }
+
+    /// Of what was said for so long, nothing was heard.
+    fn unheard_ms(self) -> Option<u64> {
+        match self {
+            Self::Resumed(unheard) => u64::try_from(unheard.as_millis()).ok(),
+            _ => None,
         }
     }
 }
@@ -134,7 +155,8 @@ impl Health {
             kind: "health",
             track_sid: self.track.as_str(),
             state: self.state.as_str(),
-            message: self.state.message(),
+            message: &self.state.message(),
+            unheard_ms: self.state.unheard_ms(),
         })
         .expect("strings always become JSON")
     }
@@ -168,7 +190,9 @@ struct HealthPacket<'a> {
     kind: &'static str,
     track_sid: &'a str,
     state: &'static str,
-    message: &'static str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unheard_ms: Option<u64>,
 }
 
 /// The last `bytes` bytes of `text`, or a little less where that would split a character.
@@ -215,6 +239,25 @@ mod tests {
             serde_json::json!({"type": "caption", "segmentId": "SG_1", "trackSid": "TR_1", "identity": "ada",
                 "name": "Ada \"the first\"", "text": "hello", "final": true, "startMs": 1200, "endMs": 1900,
                 "language": "en"})
+        );
+    }
+
+    #[test]
+    fn health_packet_says_for_how_long_nobody_listened() {
+        let told = |state| {
+            let track = TrackSid::parse("TR_1").expect("a good SID");
+            let packet = Health { track, state }.data_packet();
+            serde_json::from_slice::<serde_json::Value>(&packet).expect("valid JSON")
+        };
+        assert_eq!(
+            told(HealthState::Resumed(Duration::from_millis(1_820))),
+            serde_json::json!({"type": "health", "trackSid": "TR_1", "state": "resumed", "unheardMs": 1820,
+                "message": "Captions were interrupted for 2 s. What was said then was not heard."})
+        );
+        assert_eq!(
+            told(HealthState::Listening),
+            serde_json::json!({"type": "health", "trackSid": "TR_1", "state": "listening",
+                "message": "Speech becomes captions."})
         );
     }
 

@@ -198,6 +198,14 @@ impl Meeting {
         Duration::from_millis(samples / SAMPLES_PER_MS)
     }
 
+    /// While nobody speaks: how much of what was heard last was silence all the same. A worker that goes on with the
+    /// meeting may begin so much earlier, to hear the beginning of the next first sound.
+    pub fn pause(&self) -> Option<Duration> {
+        let GateSettings { pre_roll, hangover } = self.settings.gate;
+        let is_quiet = !self.tracks.values().any(Track::is_speaking);
+        is_quiet.then(|| pre_roll.min(hangover))
+    }
+
     fn start_track(
         &mut self,
         key: TrackKey,

@@ -71,6 +71,11 @@ impl UnixMillis {
     pub fn saturating_sub(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(signed_millis_of(duration)))
     }
+
+    /// How long after `earlier` this is; zero if it isn't.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
 }
 
 impl Add<Duration> for UnixMillis {

@@ -214,6 +214,11 @@ impl Track {
             .find(|session| session.connection() == Some(connection))
     }
 
+    /// Whether an utterance is under way.
+    pub(crate) fn is_speaking(&self) -> bool {
+        self.gate.as_ref().is_some_and(Gate::is_open)
+    }
+
     pub(crate) fn has_ended(&self) -> bool {
         self.has_ended
     }
@@ -275,8 +280,7 @@ impl Track {
 
     /// When an utterance under way counts as over because no samples come.
     fn stalls_at(&self) -> Option<MediaTime> {
-        let is_open = self.gate.as_ref().is_some_and(Gate::is_open);
-        (is_open && self.clock == TrackClock::Arrival).then(|| self.last_audio + STALL)
+        (self.is_speaking() && self.clock == TrackClock::Arrival).then(|| self.last_audio + STALL)
     }
 }
 

@@ -466,6 +466,7 @@ fn migrations(database: &Database) -> Vec<Migration> {
             include_str!("../migrations/0013_administration.sql"),
         ),
         (14, "share", include_str!("../migrations/0014_share.sql")),
+        (15, "handover", include_str!("../migrations/0015_handover.sql")),
     ]
     .into_iter()
     .map(|(version, name, text)| {

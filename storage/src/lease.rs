@@ -35,6 +35,8 @@ pub struct LiveMeeting {
     pub last_seen_at: UnixMillis,
     /// Who captions it; the lease may have run out.
     pub lease: Option<Lease>,
+    /// Whether they are about to stop, and nobody has accepted it.
+    pub is_offered: bool,
 }
 
 /// A meeting that is over and waits for its next step.
@@ -138,30 +140,43 @@ impl Database {
         claimed.into_iter().map(pending_of).collect()
     }
 
-    /// Whether a live meeting has nobody who works on it, as far as the database knows.
+    /// Whether a live meeting has nobody who works on it, as far as the database knows, or was offered since then.
     ///
     /// This is asked several times a second, so it reads as little as can be.
-    pub async fn any_meeting_unheld(&self, now: UnixMillis) -> Result<bool, Error> {
-        let unheld = transaction!(self, Read, "look for meetings without a worker", |connection| {
+    pub async fn any_meeting_to_take(
+        &self,
+        now: UnixMillis,
+        offered_since: UnixMillis,
+    ) -> Result<bool, Error> {
+        let to_take = transaction!(self, Read, "look for meetings without a worker", |connection| {
             rows!(
                 (i64,),
                 "select cast(count(*) as bigint) from meeting
-                where stage = 'live' and (lease_until is null or lease_until <= $1)",
-                now.0
+                where stage = 'live' and (lease_until is null or lease_until <= $1 or exists (
+                    select 1 from handover where meeting_id = id and offered_at >= $2 and giver = lease_holder
+                        and cut_at is null and (heir is null or heir_until <= $1)
+                ))",
+                now.0,
+                offered_since.0
             )
             .fetch_one(&mut *connection)
             .await?
         })?;
-        Ok(unheld.0 > 0)
+        Ok(to_take.0 > 0)
     }
 
     /// Every meeting that is live as far as the database knows, the oldest first.
-    pub async fn live_meetings(&self) -> Result<Vec<LiveMeeting>, Error> {
+    pub async fn live_meetings(&self, now: UnixMillis) -> Result<Vec<LiveMeeting>, Error> {
         let (meetings, sids) = transaction!(self, Read, "list live meetings", |connection| {
             let meetings = rows!(
                 LiveRow,
-                "select id, room, started_at, last_seen_at, lease_holder, lease_until from meeting
-                where stage = 'live' order by started_at, id"
+                "select id, room, started_at, last_seen_at, lease_holder, lease_until,
+                    cast((
+                        select count(*) from handover where meeting_id = id and giver = lease_holder
+                            and cut_at is null and (heir is null or heir_until <= $1)
+                    ) as bigint)
+                from meeting where stage = 'live' order by started_at, id",
+                now.0
             )
             .fetch_all(&mut *connection)
             .await?;
@@ -204,7 +219,8 @@ const CLAIM_PENDING_POSTGRES: &str = "update meeting set lease_holder = $1, leas
     ) returning id, room, stage, attempts, next_attempt_at";
 
 type PendingRow = (String, String, String, i64, i64);
-type LiveRow = (String, String, i64, i64, Option<String>, Option<i64>);
+/// Id, room, start, last seen, lease, and how many (0 or 1) open offers there are of it.
+type LiveRow = (String, String, i64, i64, Option<String>, Option<i64>, i64);
 
 fn pending_of((id, room, stage, attempts, _due): PendingRow) -> Result<PendingMeeting, Error> {
     Ok(PendingMeeting {
@@ -216,7 +232,7 @@ fn pending_of((id, room, stage, attempts, _due): PendingRow) -> Result<PendingMe
 }
 
 fn live_of(row: LiveRow, sids: &[(String, String)]) -> Result<LiveMeeting, Error> {
-    let (id, room, started_at, last_seen_at, holder, until) = row;
+    let (id, room, started_at, last_seen_at, holder, until, offers) = row;
     let own = sids.iter().filter(|(meeting, _)| *meeting == id);
     Ok(LiveMeeting {
         room: RoomName::parse(room).map_err(|_| Error::unreadable("room", &*id))?,
@@ -229,6 +245,7 @@ fn live_of(row: LiveRow, sids: &[(String, String)]) -> Result<LiveMeeting, Error
             holder,
             until: UnixMillis(until),
         }),
+        is_offered: offers > 0,
         id: stored_meeting_id(id)?,
     })
 }

@@ -25,6 +25,8 @@ pub struct OpenedMeeting {
     pub id: MeetingId,
     /// When it began; where its clock has zero.
     pub started_at: UnixMillis,
+    /// When a worker last saw its room; now, if it began just now.
+    pub last_seen_at: UnixMillis,
     /// Always [`Stage::Live`].
     pub stage: Stage,
     /// Why it is this one.
@@ -86,77 +88,83 @@ impl Database {
         now: UnixMillis,
     ) -> Result<OpenedMeeting, Error> {
         let fresh = fresh_id(now);
-        let (id, started_at, origin) = transaction!(self, Write, "open a meeting", |connection| {
-            // On Postgres this row is what makes a second worker wait until our transaction is through.
-            sql!(
+        let (id, started_at, last_seen_at, origin) = transaction!(
+            self,
+            Write,
+            "open a meeting",
+            |connection| {
+                // On Postgres this row is what makes a second worker wait until our transaction is through.
+                sql!(
                 "insert into meeting_room (name) values ($1) on conflict (name) do update set name = excluded.name",
                 room.as_str()
             )
             .execute(&mut *connection)
             .await?;
-            let live = rows!(
-                LiveRow,
-                "select id, started_at, last_seen_at,
+                let live = rows!(
+                    LiveRow,
+                    "select id, started_at, last_seen_at,
                     (select count(*) from meeting_sid where meeting_id = meeting.id and sid = $2)
                 from meeting where room = $1 and stage = 'live'",
-                room.as_str(),
-                sid.as_str()
-            )
-            .fetch_optional(&mut *connection)
-            .await?;
-            let origin = origin_of(live.as_ref(), now);
-            let (id, started_at) = match (origin, live) {
-                (Origin::Joined | Origin::Continued, Some((id, started_at, ..))) => {
-                    sql!(
-                        "update meeting set last_seen_at = $2 where id = $1 and last_seen_at < $2",
-                        &id,
-                        now.0
-                    )
-                    .execute(&mut *connection)
-                    .await?;
-                    (id, started_at)
-                }
-                (_, stale) => {
-                    if let Some((stale, ..)) = stale {
+                    room.as_str(),
+                    sid.as_str()
+                )
+                .fetch_optional(&mut *connection)
+                .await?;
+                let origin = origin_of(live.as_ref(), now);
+                let (id, started_at, last_seen_at) = match (origin, live) {
+                    (Origin::Joined | Origin::Continued, Some((id, started_at, last_seen_at, _))) => {
                         sql!(
+                            "update meeting set last_seen_at = $2 where id = $1 and last_seen_at < $2",
+                            &id,
+                            now.0
+                        )
+                        .execute(&mut *connection)
+                        .await?;
+                        (id, started_at, last_seen_at)
+                    }
+                    (_, stale) => {
+                        if let Some((stale, ..)) = stale {
+                            sql!(
                             "update meeting set stage = 'ended', ended_at = last_seen_at, next_attempt_at = $2
                             where id = $1",
                             stale,
                             now.0
                         )
+                            .execute(&mut *connection)
+                            .await?;
+                        }
+                        sql!(
+                            "insert into meeting (id, room, stage, started_at, last_seen_at, search_version)
+                        values ($1, $2, 'live', $3, $3, $4)",
+                            fresh.as_str(),
+                            room.as_str(),
+                            now.0,
+                            SEARCH_VERSION
+                        )
                         .execute(&mut *connection)
                         .await?;
+                        let title = rows!((String,), "select title from room where id = $1", room.as_str())
+                            .fetch_optional(&mut *connection)
+                            .await?;
+                        let title = title.map(|(title,)| IndexedText::title(self, fresh.as_str(), &title));
+                        index_texts!(self, connection, title.as_slice());
+                        (fresh.as_str().to_owned(), now.0, now.0)
                     }
-                    sql!(
-                        "insert into meeting (id, room, stage, started_at, last_seen_at, search_version)
-                        values ($1, $2, 'live', $3, $3, $4)",
-                        fresh.as_str(),
-                        room.as_str(),
-                        now.0,
-                        SEARCH_VERSION
-                    )
-                    .execute(&mut *connection)
-                    .await?;
-                    let title = rows!((String,), "select title from room where id = $1", room.as_str())
-                        .fetch_optional(&mut *connection)
-                        .await?;
-                    let title = title.map(|(title,)| IndexedText::title(self, fresh.as_str(), &title));
-                    index_texts!(self, connection, title.as_slice());
-                    (fresh.as_str().to_owned(), now.0)
-                }
-            };
-            sql!(
-                "insert into meeting_sid (sid, meeting_id) values ($1, $2) on conflict do nothing",
-                sid.as_str(),
-                &id
-            )
-            .execute(&mut *connection)
-            .await?;
-            (id, started_at, origin)
-        })?;
+                };
+                sql!(
+                    "insert into meeting_sid (sid, meeting_id) values ($1, $2) on conflict do nothing",
+                    sid.as_str(),
+                    &id
+                )
+                .execute(&mut *connection)
+                .await?;
+                (id, started_at, last_seen_at, origin)
+            }
+        )?;
         Ok(OpenedMeeting {
             id: stored_meeting_id(id)?,
             started_at: UnixMillis(started_at),
+            last_seen_at: UnixMillis(last_seen_at),
             stage: Stage::Live,
             origin,
         })

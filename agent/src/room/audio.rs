@@ -94,6 +94,11 @@ impl Listener {
         poll_fn(|context| self.poll_next(context)).await
     }
 
+    /// Whether a track is listened to.
+    pub(super) fn has(&self, sid: &str) -> bool {
+        self.tracks.iter().any(|track| track.sid.as_str() == sid)
+    }
+
     /// Stops listening to a track, if it is listened to, once what waits has been given.
     pub(super) fn end(&mut self, sid: &str, give: impl FnMut(AudioEvent)) {
         if let Some(index) = self.tracks.iter().position(|track| track.sid.as_str() == sid) {

@@ -20,7 +20,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::{
     sync::mpsc::{UnboundedReceiver, error::TrySendError},
     task::JoinHandle,
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tracing::{debug, info, warn};
 
@@ -142,6 +142,11 @@ const JOIN_TIMEOUT: Duration = Duration::from_secs(20);
 /// A SID comes with the first answer, or right after it.
 const SID_TIMEOUT: Duration = Duration::from_secs(5);
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long tracks are waited for that we have asked for.
+const SUBSCRIBING_MAX: Duration = Duration::from_secs(3);
+const SUBSCRIBING_CHECK: Duration = Duration::from_millis(50);
+/// From the subscription to the first packet; the way for media may be opened only then.
+const MEDIA_COMES: Duration = Duration::from_secs(1);
 /// Mostly frames of 10 ms: ten minutes of one speaker, some 20 MB.
 const ATTENDED_EVENTS_MAX: usize = 60_000;
 
@@ -243,6 +248,17 @@ impl Room {
         }
     }
 
+    /// Waits until all that is to be heard is heard, though not for long, and keeps what happens meanwhile.
+    pub(crate) async fn attend_to_all(&mut self) -> Vec<(Instant, RoomEvent)> {
+        let began = Instant::now();
+        let mut waited = Vec::new();
+        while !self.listens_to_all() && began.elapsed() < SUBSCRIBING_MAX {
+            waited.extend(self.attend(sleep(SUBSCRIBING_CHECK)).await.1);
+        }
+        waited.extend(self.attend(sleep(MEDIA_COMES)).await.1);
+        waited
+    }
+
     /// Stops listening. What was heard so far is still given, then [`Departure::OnRequest`].
     pub(crate) fn stop_listening(&mut self) {
         if self.state == State::Inside {
@@ -326,14 +342,16 @@ impl Room {
 
     /// Everybody who is there, and what they publish.
     fn survey(&mut self) {
-        let participants = self
-            .connection
-            .as_ref()
-            .map(Connection::remote_participants)
-            .unwrap_or_default();
-        for participant in participants.values() {
+        for participant in self.participants().values() {
             self.meet(participant);
         }
+    }
+
+    fn participants(&self) -> HashMap<livekit::id::ParticipantIdentity, RemoteParticipant> {
+        let connection = self.connection.as_ref();
+        connection
+            .map(Connection::remote_participants)
+            .unwrap_or_default()
     }
 
     fn meet(&mut self, participant: &RemoteParticipant) {
@@ -383,6 +401,17 @@ impl Room {
                 }
             }
         }
+    }
+
+    /// Whether there is nothing more to subscribe to. What is muted may not be given to us yet.
+    fn listens_to_all(&self) -> bool {
+        self.participants().values().all(|participant| {
+            participant.track_publications().values().all(|publication| {
+                publication.is_muted()
+                    || self.listener.has(publication.sid().as_str())
+                    || self.wish(participant, publication) != Wish::Listen
+            })
+        })
     }
 
     fn wish(&self, participant: &RemoteParticipant, publication: &RemoteTrackPublication) -> Wish {

@@ -172,11 +172,7 @@ impl Bench {
         faults: &[Fault],
         end: Room,
     ) -> anyhow::Result<Outcome> {
-        while surroundings.workers.len() < 2 {
-            let worker = self.worker()?;
-            worker.registered().await?;
-            surroundings.workers.push(worker);
-        }
+        self.staff(surroundings).await?;
         let room = self.join(1, USUAL).await?.remove(0);
         self.captioned(&room, 0.0).await?;
         let from = now_ms() - USUAL.as_millis() as f64;
@@ -235,6 +231,16 @@ impl Bench {
         Ok(outcome)
     }
 
+    /// One works, and another one is there.
+    async fn staff(&self, surroundings: &mut Surroundings) -> anyhow::Result<()> {
+        while surroundings.workers.len() < 2 {
+            let worker = self.worker()?;
+            worker.registered().await?;
+            surroundings.workers.push(worker);
+        }
+        Ok(())
+    }
+
     /// Begins a fault; says since when nobody listens, if it does that.
     async fn inflict(
         &mut self,
@@ -265,6 +271,7 @@ impl Bench {
                     .cut();
             }
             Fault::Crash | Fault::Deploy => {
+                self.staff(surroundings).await?;
                 let listens = |worker: &Worker| worker.listening(room).map(|line| line.at);
                 // Whoever came last is there now.
                 let covering = (0..surroundings.workers.len()).max_by(|&a, &b| {
@@ -366,36 +373,6 @@ impl Bench {
             caught_up,
         })
     }
-
-    fn played(&self, room: &str) -> Vec<people::Played> {
-        let of_room = |report| match report {
-            people::Report::Played(played) if played.room == room => Some(played),
-            _ => None,
-        };
-        self.people
-            .reports
-            .all()
-            .into_iter()
-            .filter_map(of_room)
-            .collect()
-    }
-
-    /// Whether each of these bursts has its final.
-    fn is_caught_up(&self, room: &str, counts: impl Fn(&people::Played) -> bool) -> bool {
-        let reports = self.people.reports.all();
-        let has_final = |number: u8| {
-            reports.iter().any(|report| match report {
-                people::Report::Caption(caption) if caption.room == room && caption.is_final => {
-                    bursts_in(&caption.text).iter().any(|(heard, _)| *heard == number)
-                }
-                _ => false,
-            })
-        };
-        self.played(room)
-            .iter()
-            .filter(|burst| counts(burst))
-            .all(|burst| has_final(burst.number))
-    }
 }
 
 impl Fault {
@@ -471,13 +448,14 @@ async fn signal(name: &str, process: &str) -> anyhow::Result<()> {
 
 const HEAD: &str = "fault                                                                    utterances  lost  doubled  unheard  captions again  caught up";
 /// What is always tried.
-const SHORT: [(&[Fault], Room); 6] = [
+const SHORT: [(&[Fault], Room); 7] = [
     (&[Fault::Recogniser(Failure::Refuse, 12)], Room::GoesOn),
     (
         &[Fault::Recogniser(Failure::Hang, 8), Fault::DatabaseAway(8)],
         Room::GoesOn,
     ),
     (&[Fault::Crash], Room::GoesOn),
+    (&[Fault::Deploy], Room::GoesOn),
     (&[Fault::Recogniser(Failure::Unavailable, 10)], Room::Deleted),
     (
         &[Fault::Recogniser(Failure::Refuse, 15), Fault::Crash],

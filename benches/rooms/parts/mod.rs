@@ -6,6 +6,7 @@ mod failover;
 mod failures;
 mod growth;
 mod load;
+mod outage;
 mod peer;
 mod start;
 mod takeover;
@@ -27,6 +28,8 @@ pub(crate) enum Part {
     Growth,
     /// A recogniser that fails.
     Failures,
+    /// A recogniser that is away for ten minutes.
+    Outage,
     /// Two recognisers, of which the first fails.
     Failover,
     /// A room deleted in the middle of a word.
@@ -46,6 +49,7 @@ impl Bench {
             Part::Load => self.loads(loads).await,
             Part::Growth => self.growth().await,
             Part::Failures => self.failures().await,
+            Part::Outage => self.outage().await,
             Part::Failover => self.failover().await,
             Part::End => self.ends().await,
             Part::Takeover => self.takeover().await,

@@ -15,7 +15,7 @@ impl Span {
     pub(crate) fn of(position: u64, samples: u64) -> Self {
         Self {
             from: position,
-            to: position + samples,
+            to: position.saturating_add(samples),
         }
     }
 

@@ -8,6 +8,7 @@ mod chat;
 mod corrections;
 mod files;
 mod folder;
+mod handover;
 mod hooks;
 mod identities;
 mod objects;
@@ -112,6 +113,11 @@ macro_rules! database_contract {
         );
         crate::contract!($open, shares:
             share_lasts_until_it_ends
+        );
+        crate::contract!($open, handover:
+            offered_meeting_passes_to_the_one_who_hears_it
+            offer_ends_with_its_givers_lease
+            one_of_eight_heirs_accepts
         );
         crate::contract!($open, hooks:
             hook_comes_back_as_it_was_made

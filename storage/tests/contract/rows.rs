@@ -306,7 +306,7 @@ pub(crate) async fn touching_keeps_only_what_is_still_held(place: &Place) {
 
 pub(crate) async fn live_meetings_name_their_sids_and_holders(place: &Place) {
     let database = &place.database;
-    assert_eq!(database.live_meetings().await.expect("listed"), []);
+    assert_eq!(database.live_meetings(UnixMillis(0)).await.expect("listed"), []);
     let one = place.meeting("one", 10).await;
     let over = place.meeting("over", 11).await;
     let two = place.meeting("two", 12).await;
@@ -322,7 +322,7 @@ pub(crate) async fn live_meetings_name_their_sids_and_holders(place: &Place) {
         .advance(&over, Stage::Live, Stage::Ended, UnixMillis(20))
         .await
         .expect("advanced");
-    let unheld = |now| database.any_meeting_unheld(UnixMillis(now));
+    let unheld = |now| database.any_meeting_to_take(UnixMillis(now), UnixMillis(0));
     assert!(unheld(0).await.expect("an answer"), "nobody has room one");
     database
         .claim_meeting(&one, "worker", UnixMillis(0), UnixMillis(44))
@@ -331,7 +331,7 @@ pub(crate) async fn live_meetings_name_their_sids_and_holders(place: &Place) {
     assert!(!unheld(32).await.expect("an answer"));
     assert!(unheld(33).await.expect("an answer"));
     database.release_meeting(&one, "worker").await.expect("released");
-    let live = database.live_meetings().await.expect("listed");
+    let live = database.live_meetings(UnixMillis(0)).await.expect("listed");
     assert_eq!(live.iter().map(|live| &live.id).collect::<Vec<_>>(), [&one, &two]);
     let sids: HashSet<_> = live[0].sids.iter().cloned().collect();
     assert_eq!(sids, HashSet::from([sid("one"), sid("after a restart")]));

@@ -179,6 +179,14 @@ test("trouble of a track lasts until it is heard again or gone", () => {
   assert.equal(healed.troubles.size, 0);
 });
 
+test("an interruption ends the trouble that was told before it", () => {
+  const troubled = after({ kind: "health", track: "TR_1", health: "interrupted" });
+  assert.equal(troubled.interruption, null);
+  const resumed = applyAll(troubled, [{ kind: "resumed", track: "TR_1", unheardMs: 1_800 }], 7_000);
+  assert.equal(resumed.troubles.size, 0);
+  assert.deepEqual(resumed.interruption, { unheardMs: 1_800, endedAt: 7_000 });
+});
+
 test("text streams without times keep their order, behind what has a time", () => {
   const said = after(
     final("b", "Second.", { startMs: null, endMs: null }),

@@ -49,6 +49,8 @@ export type CaptionEvent =
   /** The service knows of missing words; the same gap may come again, longer. */
   | { readonly kind: "gap"; readonly gap: Gap }
   | { readonly kind: "health"; readonly track: string; readonly health: Health }
+  /** Nobody listened for so long, and somebody does again. */
+  | { readonly kind: "resumed"; readonly track: string; readonly unheardMs: number }
   /** A track is gone, and its trouble with it. */
   | { readonly kind: "silenced"; readonly track: string }
   | { readonly kind: "meeting"; readonly meeting: Meeting }
@@ -73,6 +75,14 @@ export interface Captions {
   readonly gaps: ReadonlyMap<string, Gap>;
   /** Tracks whose words don't become captions. */
   readonly troubles: ReadonlyMap<string, Exclude<Health, "listening">>;
+  readonly interruption: Interruption | null;
+}
+
+/** A time in which nobody listened. */
+export interface Interruption {
+  readonly unheardMs: number;
+  /** In milliseconds of the browser's clock. */
+  readonly endedAt: number;
 }
 
 /** An interim that nothing was added to for so long is not shown any more: whoever would settle it is gone. */
@@ -90,6 +100,7 @@ export const NO_CAPTIONS: Captions = {
   segments: new Map(),
   gaps: new Map(),
   troubles: new Map(),
+  interruption: null,
 };
 
 /** What is known after some events; `now` is the browser's clock in milliseconds. */
@@ -111,6 +122,7 @@ interface Draft {
   segments: Map<string, Known>;
   gaps: Map<string, Gap>;
   troubles: Map<string, Exclude<Health, "listening">>;
+  interruption: Interruption | null;
 }
 
 function applyTo(draft: Draft, event: CaptionEvent, now: number): void {
@@ -124,6 +136,10 @@ function applyTo(draft: Draft, event: CaptionEvent, now: number): void {
     case "health":
       if (event.health === "listening") draft.troubles.delete(event.track);
       else draft.troubles.set(event.track, event.health);
+      return;
+    case "resumed":
+      draft.troubles.delete(event.track);
+      draft.interruption = { unheardMs: event.unheardMs, endedAt: now };
       return;
     case "silenced":
       draft.troubles.delete(event.track);

@@ -33,6 +33,8 @@ test("a packet is a caption or a health", () => {
     track: "TR_1",
     health: "refused",
   });
+  const resumed = { type: "health", trackSid: "TR_1", state: "resumed", unheardMs: 1800, message: "…" };
+  assert.deepEqual(ofPacket(bytes(resumed)), { kind: "resumed", track: "TR_1", unheardMs: 1800 });
 });
 
 test("what is no packet of ours is passed over", () => {
@@ -45,6 +47,7 @@ test("what is no packet of ours is passed over", () => {
     { type: "caption" },
     { type: "later" },
     { type: "health", trackSid: "T", state: "odd" },
+    { type: "health", trackSid: "T", state: "resumed" },
   ]) {
     assert.equal(ofPacket(bytes(odd)), null, JSON.stringify(odd));
   }

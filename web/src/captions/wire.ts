@@ -45,8 +45,11 @@ const HEALTHS: readonly string[] = [
   "encrypted",
 ] satisfies Health[];
 
-function ofHealth({ trackSid, state }: Json): CaptionEvent | null {
-  if (typeof trackSid !== "string" || typeof state !== "string" || !HEALTHS.includes(state)) return null;
+function ofHealth({ trackSid, state, unheardMs }: Json): CaptionEvent | null {
+  if (typeof trackSid !== "string" || typeof state !== "string") return null;
+  if (state === "resumed" && typeof unheardMs === "number")
+    return { kind: "resumed", track: trackSid, unheardMs };
+  if (!HEALTHS.includes(state)) return null;
   return { kind: "health", track: trackSid, health: state as Health };
 }
 

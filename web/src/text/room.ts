@@ -626,6 +626,12 @@ export const room = {
     "zh-Hans": "字幕已恢复（{names}）；其间的发言将补到相应位置",
     "zh-Hant": "字幕已恢復（{names}）；其間的發言將補到相應位置",
   },
+  captionsResumed: {
+    en: "Captions were interrupted for {seconds} s",
+    ru: "Субтитры прерывались на {seconds} с",
+    "zh-Hans": "字幕中断了 {seconds} 秒",
+    "zh-Hant": "字幕中斷了 {seconds} 秒",
+  },
   captions_refused: {
     en: "No captions for {names}: the recogniser refuses; tell whoever runs this service",
     ru: "Нет субтитров ({names}): распознавание отказывает; сообщите администратору",

@@ -3,6 +3,7 @@ import { useParticipants } from "@livekit/components-react";
 import { useEffect, useState } from "react";
 
 import type { Shown } from "../../captions/feed.js";
+import type { Interruption } from "../../captions/model.js";
 import { room as texts } from "../../text/room.js";
 import { fill, useText } from "../../text/index.js";
 import { Icon } from "../../ui/icon.js";
@@ -50,10 +51,13 @@ function useCaptionTrouble({ captions }: Shown, isCaptioned: boolean): string | 
   const text = useText(texts);
   const names = useNames(captions.troubles);
   const isLate = useLate(GRACE_MS);
+  const interruption = useFresh(captions.interruption);
   if (captions.isOff || !isCaptioned) return text.captionsOffHere;
   const [first] = captions.troubles.values();
   if (first !== undefined)
     return fill(text[`captions_${first}`], { names: names.join(", ") || text.somebody });
+  if (interruption !== null)
+    return fill(text.captionsResumed, { seconds: String(Math.ceil(interruption.unheardMs / 1000)) });
   if (isLate && captions.meeting?.live !== true) return text.nobodyWrites;
   return null;
 }
@@ -65,6 +69,19 @@ function useNames(troubles: ReadonlyMap<string, unknown>): string[] {
     [...person.trackPublications.keys()].some((sid) => troubles.has(sid)),
   );
   return troubled.map(({ name, identity }) => name || identity);
+}
+
+/** So long people are told that something was missed. */
+const TOLD_MS = 15_000;
+
+/** An interruption, for as long as it is news. */
+function useFresh(interruption: Interruption | null): Interruption | null {
+  const [past, setPast] = useState<Interruption | null>(null);
+  useEffect(() => {
+    const forgetting = setTimeout(() => setPast(interruption), TOLD_MS);
+    return () => clearTimeout(forgetting);
+  }, [interruption]);
+  return interruption === past ? null : interruption;
 }
 
 function useLate(ms: number): boolean {
