@@ -29,7 +29,7 @@ use crate::{
     backoff::insist,
     chat,
     cover::unix_now,
-    handover::{self, PAUSE_PATIENCE},
+    handover,
     journal::JournalFile,
     room::{Departure, Room, RoomEvent, RoomSettings},
     rooms::Orders,
@@ -257,8 +257,8 @@ struct Driver {
     heard: HashMap<SegmentId, Instant>,
     /// Finds out whose meeting the room's new SID is.
     reopening: Option<JoinHandle<OpenedMeeting>>,
-    /// Until when a pause is waited for, once another worker hears the room.
-    hand_over_by: Option<Instant>,
+    /// Since when another worker hears the room, which we shall leave at a pause.
+    heard_too: Option<Instant>,
     /// Tells whoever follows us from when on the room is theirs.
     handing_over: Option<JoinHandle<()>>,
     /// Why we stop listening by ourselves, once we do.
@@ -341,7 +341,7 @@ impl Driver {
             heard_now: None,
             heard: HashMap::new(),
             reopening: None,
-            hand_over_by: None,
+            heard_too: None,
             handing_over: None,
             leaving: None,
             ending: None,
@@ -386,7 +386,7 @@ impl Driver {
             unwritten,
             write_retry,
             reopening,
-            hand_over_by,
+            heard_too,
             leaving,
             ending,
             ..
@@ -399,7 +399,7 @@ impl Driver {
         tokio::select! {
             biased;
             () = orders.stop.cancelled(), if may_hurry => Event::Shutdown,
-            () = orders.hand_over.cancelled(), if hand_over_by.is_none() => Event::HandOver,
+            () = orders.hand_over.cancelled(), if heard_too.is_none() => Event::HandOver,
             Some(receipt) = receipts.recv() => Event::Receipt(receipt),
             // Before the deadline: what came in time counts even if we are late.
             Some(news) = news.recv() => Event::Stt(news),
@@ -424,7 +424,7 @@ impl Driver {
             Event::WriteAgain => self.write_again(),
             Event::HandOver => {
                 info!(room.name = %self.name, "another worker hears room {}; leaving it at the next pause", self.name);
-                self.hand_over_by = Some(Instant::now() + PAUSE_PATIENCE);
+                self.heard_too = Some(Instant::now());
             }
             Event::Shutdown => self.shut_down(),
             Event::GiveUp => self.give_up(),
@@ -708,9 +708,9 @@ impl Driver {
 
     /// Frames come all the time, so that no pause is overlooked.
     fn hand_over_at_a_pause(&mut self) {
-        let Some(by) = self.hand_over_by else { return };
+        let Some(since) = self.heard_too else { return };
         let is_inside = self.leaving.is_none() && self.ending.is_none();
-        if is_inside && (self.meeting.pause().is_some() || Instant::now() >= by) {
+        if is_inside && handover::is_time_to_leave(self.meeting.quiet_for(), since.elapsed()) {
             self.leave(RoomEnd::HandedBack);
         }
     }
@@ -726,10 +726,9 @@ impl Driver {
 
     /// Lets whoever follows us begin, while we wait for our last words.
     fn hand_over(&mut self) {
-        let pause = self.meeting.pause().unwrap_or_default();
-        let cut = unix_now().saturating_sub(pause);
+        let cut = unix_now().saturating_sub(handover::lead(self.meeting.quiet_for()));
         self.context.held.remove(&self.meeting_id);
-        if self.hand_over_by.is_some()
+        if self.heard_too.is_some()
             && let Some(chat) = self.chat.take()
         {
             // Whoever hears the room has received since then what we may not have stored yet.

@@ -8,8 +8,14 @@ use tokio::time::sleep;
 
 use crate::{Context, backoff::insist, cover::unix_now, reconcile::LEASE_GRACE};
 
-/// How long whoever is about to stop waits for a pause in what is said, once another worker hears it too.
-pub(crate) const PAUSE_PATIENCE: Duration = Duration::from_secs(10);
+/// How long whoever is about to stop waits for the end of an utterance, once another worker hears the room too.
+const LONG_PAUSE_PATIENCE: Duration = Duration::from_secs(2);
+/// And how long for any pause.
+const PAUSE_PATIENCE: Duration = Duration::from_secs(10);
+/// A silence amid an utterance that no word goes through.
+const SHORT_PAUSE: Duration = Duration::from_millis(150);
+/// What comes before the first voice of an utterance is part of it.
+const LEAD_MAX: Duration = Duration::from_millis(300);
 /// How long a meeting that was accepted is nobody else's to accept: joining, and then [`CUT_PATIENCE`].
 pub(crate) const ACCEPTED_FOR: Duration = Duration::from_secs(45);
 /// How long the end of another worker's part is waited for.
@@ -39,4 +45,46 @@ pub(crate) async fn inherit(context: &Context, meeting: &MeetingId) -> Option<Un
         }
     }
     None
+}
+
+/// Whether this is the moment to leave a room that another worker has heard for so long, when it is quiet for so long.
+pub(crate) fn is_time_to_leave(quiet: Duration, heard_for: Duration) -> bool {
+    let no_utterance = quiet == Duration::MAX;
+    no_utterance || heard_for >= LONG_PAUSE_PATIENCE && quiet >= SHORT_PAUSE || heard_for >= PAUSE_PATIENCE
+}
+
+/// How much earlier than we leave the other worker begins: what we took for silence may be the beginning of a word, and
+/// the end of the one before is ours.
+pub(crate) fn lead(quiet: Duration) -> Duration {
+    (quiet / 2).min(LEAD_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rooms_are_left_at_the_best_pause_there_is() {
+        const fn ms(ms: u64) -> Duration {
+            Duration::from_millis(ms)
+        }
+        for (heard_for, least) in [
+            (0, Duration::MAX),
+            (1_999, Duration::MAX),
+            (2_000, ms(150)),
+            (9_999, ms(150)),
+        ] {
+            let just_less = least - ms(1);
+            assert!(is_time_to_leave(least, ms(heard_for)), "{heard_for} ms");
+            assert!(!is_time_to_leave(just_less, ms(heard_for)), "{heard_for} ms");
+        }
+        assert!(
+            is_time_to_leave(ms(0), ms(10_000)),
+            "somebody speaks all the time"
+        );
+        assert_eq!(
+            [ms(0), ms(150), Duration::MAX].map(lead),
+            [ms(0), ms(75), ms(300)]
+        );
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use crate::SAMPLE_RATE_HZ;
+use crate::{SAMPLE_RATE_HZ, audio::SAMPLES_PER_MS};
 
 /// How the gate decides.
 #[derive(Debug, Clone)]
@@ -121,6 +121,14 @@ impl Gate {
     /// Whether an utterance is being let through.
     pub(crate) fn is_open(&self) -> bool {
         self.silent_frames.is_some()
+    }
+
+    /// How long there was no voice; [`Duration::MAX`] where no utterance is being let through.
+    pub(crate) fn quiet_for(&self) -> Duration {
+        let frames = self.silent_frames.map(|frames| frames * FRAME_SAMPLES);
+        frames.map_or(Duration::MAX, |samples| {
+            Duration::from_millis(samples as u64 / SAMPLES_PER_MS)
+        })
     }
 
     fn frame(&mut self, samples: &[i16; FRAME_SAMPLES], pass: &mut impl FnMut(Passed<'_>)) {

@@ -198,12 +198,10 @@ impl Meeting {
         Duration::from_millis(samples / SAMPLES_PER_MS)
     }
 
-    /// While nobody speaks: how much of what was heard last was silence all the same. A worker that goes on with the
-    /// meeting may begin so much earlier, to hear the beginning of the next first sound.
-    pub fn pause(&self) -> Option<Duration> {
-        let GateSettings { pre_roll, hangover } = self.settings.gate;
-        let is_quiet = !self.tracks.values().any(Track::is_speaking);
-        is_quiet.then(|| pre_roll.min(hangover))
+    /// How long nobody has said anything; zero while somebody speaks, [`Duration::MAX`] where no utterance is under way.
+    pub fn quiet_for(&self) -> Duration {
+        let quiet = self.tracks.values().map(Track::quiet_for).min();
+        quiet.unwrap_or(Duration::MAX)
     }
 
     fn start_track(

@@ -214,9 +214,9 @@ impl Track {
             .find(|session| session.connection() == Some(connection))
     }
 
-    /// Whether an utterance is under way.
-    pub(crate) fn is_speaking(&self) -> bool {
-        self.gate.as_ref().is_some_and(Gate::is_open)
+    /// How long nothing was said; [`Duration::MAX`] where no utterance is under way.
+    pub(crate) fn quiet_for(&self) -> Duration {
+        self.gate.as_ref().map_or(Duration::MAX, Gate::quiet_for)
     }
 
     pub(crate) fn has_ended(&self) -> bool {
@@ -280,7 +280,8 @@ impl Track {
 
     /// When an utterance under way counts as over because no samples come.
     fn stalls_at(&self) -> Option<MediaTime> {
-        (self.is_speaking() && self.clock == TrackClock::Arrival).then(|| self.last_audio + STALL)
+        let is_open = self.gate.as_ref().is_some_and(Gate::is_open);
+        (is_open && self.clock == TrackClock::Arrival).then(|| self.last_audio + STALL)
     }
 }
 
