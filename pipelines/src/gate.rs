@@ -329,6 +329,20 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn silence_counts_from_the_last_voice_until_the_utterance_is_over() {
+        let mut gate = gate();
+        assert_eq!(gate.quiet_for(), Duration::MAX, "nobody has spoken yet");
+        gate.push(&[silence(500), voice(500)].concat(), |_| {});
+        assert_eq!(gate.quiet_for(), Duration::ZERO);
+        // The detector holds on to a voice for a while.
+        gate.push(&silence(300), |_| {});
+        let quiet = gate.quiet_for().as_millis();
+        assert!((260..=320).contains(&quiet), "{quiet} ms");
+        gate.push(&silence(300), |_| {});
+        assert_eq!(gate.quiet_for(), Duration::MAX);
+    }
+
+    #[test]
     fn shutting_ends_the_utterance_and_keeps_the_clock() {
         let mut gate = gate();
         gate.push(&[silence(500), voice(505)].concat(), |_| {});
