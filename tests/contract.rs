@@ -14,6 +14,8 @@ mod failing_recogniser;
 mod failover;
 #[path = "contract/handover.rs"]
 mod handover;
+#[path = "contract/history.rs"]
+mod history;
 #[path = "contract/meeting.rs"]
 mod meeting;
 #[path = "contract/outage.rs"]
@@ -265,7 +267,7 @@ async fn killed_worker_is_followed_by_another() {
     client.wait_for("word of the interruption", |line| {
         line["form"] == "health"
             && line["attributes"]["state"] == "resumed"
-            && line["attributes"]["unheardMs"].as_u64() >= Some(1_000)
+            && line["attributes"]["speechMs"].as_u64() >= Some(1_000)
     });
     println!(
         "captions again {} ms after the successor registered",

@@ -12,15 +12,15 @@ use secrecy::SecretString;
 use tokio::{
     sync::mpsc,
     task::JoinHandle,
-    time::{Interval, MissedTickBehavior, Sleep, interval, sleep_until},
+    time::{Interval, MissedTickBehavior, Sleep, interval, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use lectern_pipelines::{
     Caption, ConnectionId, Event as CoreEvent, GateSettings, Health, HealthState, LateSpeech, MediaTime,
-    Meeting, MeetingId, Output, RoomName, RoomSid, SegmentId, Settings, Stage, SttEnd, SttSettings,
-    TrackClock, TrackSid, UnixMillis,
+    Meeting, MeetingId, Output, ParticipantIdentity, RoomName, RoomSid, SegmentId, Settings, Stage, SttEnd,
+    SttSettings, TrackClock, TrackSid, UnixMillis,
 };
 use lectern_storage::{MeetingWriter, NotTaken, OpenedMeeting, Receipt, Record, RoomWishes};
 
@@ -30,6 +30,7 @@ use crate::{
     chat,
     cover::unix_now,
     handover,
+    history::history,
     journal::JournalFile,
     room::{Departure, Room, RoomEvent, RoomSettings},
     rooms::Orders,
@@ -122,6 +123,8 @@ pub(crate) async fn run(job: RoomJob, context: Arc<Context>, orders: Orders) -> 
 const LEASE_WHILE_OPENING: Duration = Duration::from_secs(3);
 /// Nobody else may touch a meeting that is over before its last words are stored.
 const LEASE_WHILE_ENDING: Duration = Duration::from_secs(60);
+/// Who comes while the database is away sees what is said from then on.
+const HISTORY_TIMEOUT: Duration = Duration::from_secs(10);
 /// An interruption so short is none: whoever speaks has no more than a pause in it.
 const WORTH_TELLING: Duration = Duration::from_secs(1);
 /// A track that is heard so soon after we came was there before us.
@@ -444,6 +447,7 @@ impl Driver {
                 self.store(Record::Participant(participant.clone()));
                 self.feed(CoreEvent::ParticipantSeen(&participant));
             }
+            RoomEvent::Arrived(identity) => self.welcome(identity),
             RoomEvent::Language { speaker, language } => self.feed(CoreEvent::LanguageChosen {
                 speaker: &speaker,
                 language: language.as_deref(),
@@ -482,6 +486,24 @@ impl Driver {
                 self.end(end);
             }
         }
+    }
+
+    /// Sends somebody what was said before they came, if the database gives it soon.
+    fn welcome(&self, identity: ParticipantIdentity) {
+        let (context, room, meeting) = (
+            Arc::clone(&self.context),
+            self.name.clone(),
+            self.meeting_id.clone(),
+        );
+        let captions = self.room.captions().clone();
+        tokio::spawn(async move {
+            let history = timeout(HISTORY_TIMEOUT, history(&context.database, &room, &meeting)).await;
+            match history {
+                Ok(Ok(history)) => captions.welcome(identity, history),
+                Ok(Err(error)) => debug!(%error, "who comes now is not told what was said before"),
+                Err(_) => debug!("who comes now is not told what was said before: the database is slow"),
+            }
+        });
     }
 
     fn tell_first_health(&mut self, track: &TrackSid) {
@@ -728,9 +750,14 @@ impl Driver {
     fn hand_over(&mut self) {
         let cut = unix_now().saturating_sub(handover::lead(self.meeting.quiet_for()));
         self.context.held.remove(&self.meeting_id);
-        if self.heard_too.is_some()
-            && let Some(chat) = self.chat.take()
-        {
+        if self.heard_too.is_none() {
+            for track in self.room.tracks() {
+                self.room.captions().tell(Health {
+                    track: track.clone(),
+                    state: HealthState::Stopped,
+                });
+            }
+        } else if let Some(chat) = self.chat.take() {
             // Whoever hears the room has received since then what we may not have stored yet.
             chat.abort();
         }

@@ -11,6 +11,7 @@ mod driver;
 mod error;
 mod failover;
 mod handover;
+mod history;
 mod journal;
 mod link;
 mod llm;

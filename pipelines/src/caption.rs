@@ -4,7 +4,7 @@ use std::{borrow::Cow, time::Duration};
 
 use serde::Serialize;
 
-use crate::{Segment, TrackSid};
+use crate::{Segment, TrackSid, time::millis_of};
 
 /// Topic of the text streams that LiveKit's front-end components read.
 pub const TRANSCRIPTION_TOPIC: &str = "lk.transcription";
@@ -95,14 +95,16 @@ pub enum HealthState {
     Listening,
     /// The recogniser is away; audio is kept and captions will follow.
     Interrupted,
-    /// Speech becomes captions; what was said while the recogniser was away is still to come.
-    Behind,
+    /// Speech becomes captions; so much of what was said while the recogniser was away is still to come.
+    Behind(Duration),
     /// The recogniser refuses us; an operator has to act.
     Refused,
     /// The track is end-to-end encrypted and can't be heard.
     Encrypted,
     /// Nobody listened for so long, because a worker died; from now on speech becomes captions again. Said once.
     Resumed(Duration),
+    /// Nobody listens any more, unless another worker comes.
+    Stopped,
 }
 
 impl HealthState {
@@ -111,38 +113,45 @@ impl HealthState {
         match self {
             Self::Listening => "listening",
             Self::Interrupted => "interrupted",
-            Self::Behind => "behind",
+            Self::Behind(_) => "behind",
             Self::Refused => "refused",
             Self::Encrypted => "encrypted",
             Self::Resumed(_) => "resumed",
+            Self::Stopped => "stopped",
         }
     }
 
     /// What people in the room should know.
     pub fn message(self) -> Cow<'static, str> {
+        let seconds = self.speech().unwrap_or_default().as_secs_f64().ceil();
         let message = match self {
             Self::Listening => "Speech becomes captions.",
             Self::Interrupted => "The recogniser is away. What is said is kept, and captions will follow.",
-            Self::Behind => "The recogniser is back. What was said meanwhile follows in its place.",
+            Self::Behind(_) => {
+                return format!(
+                    "The recogniser is back. {seconds} s of what was said follow in their place."
+                )
+                .into();
+            }
             Self::Refused => {
                 "The recogniser refuses to work. Captions need the help of whoever runs this server."
             }
             Self::Encrypted => "This track is end-to-end encrypted and can't be captioned.",
-            Self::Resumed(unheard) => {
-                let seconds = unheard.as_secs_f64().ceil();
+            Self::Resumed(_) => {
                 return format!(
                     "Captions were interrupted for {seconds} s. What was said then was not heard."
                 )
                 .into();
             }
+            Self::Stopped => "Captions have stopped: the worker was told to stop, and no other one is there.",
         };
         message.into()
     }
 
-    /// Of what was said for so long, nothing was heard.
-    fn unheard_ms(self) -> Option<u64> {
+    /// How much of what was said is concerned.
+    fn speech(self) -> Option<Duration> {
         match self {
-            Self::Resumed(unheard) => u64::try_from(unheard.as_millis()).ok(),
+            Self::Behind(speech) | Self::Resumed(speech) => Some(speech),
             _ => None,
         }
     }
@@ -156,7 +165,7 @@ impl Health {
             track_sid: self.track.as_str(),
             state: self.state.as_str(),
             message: &self.state.message(),
-            unheard_ms: self.state.unheard_ms(),
+            speech_ms: self.state.speech().map(millis_of),
         })
         .expect("strings always become JSON")
     }
@@ -192,11 +201,11 @@ struct HealthPacket<'a> {
     state: &'static str,
     message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    unheard_ms: Option<u64>,
+    speech_ms: Option<u64>,
 }
 
 /// The last `bytes` bytes of `text`, or a little less where that would split a character.
-fn tail_of(text: &str, bytes: usize) -> &str {
+pub fn tail_of(text: &str, bytes: usize) -> &str {
     let from = text.len().saturating_sub(bytes);
     let from = (from..=text.len())
         .find(|&at| text.is_char_boundary(at))
@@ -251,7 +260,7 @@ mod tests {
         };
         assert_eq!(
             told(HealthState::Resumed(Duration::from_millis(1_820))),
-            serde_json::json!({"type": "health", "trackSid": "TR_1", "state": "resumed", "unheardMs": 1820,
+            serde_json::json!({"type": "health", "trackSid": "TR_1", "state": "resumed", "speechMs": 1820,
                 "message": "Captions were interrupted for 2 s. What was said then was not heard."})
         );
         assert_eq!(
@@ -284,5 +293,11 @@ mod tests {
                 ("lk.transcription_final", "true".to_owned())
             ]
         );
+    }
+
+    #[test]
+    fn a_cut_never_splits_a_letter() {
+        assert_eq!(tail_of("жжж", 3), "ж");
+        assert_eq!(tail_of("abc", 9), "abc");
     }
 }

@@ -32,6 +32,7 @@ pub use aside::{Aside, ChatLine, SharedFile};
 pub use audio::{AudioFrame, SAMPLE_RATE_HZ};
 pub use caption::{
     CAPTIONS_TOPIC, Caption, CaptionKind, DATA_PACKET_BYTES_MAX, Health, HealthState, TRANSCRIPTION_TOPIC,
+    tail_of,
 };
 pub use export::{ExportFormat, export, summary_json};
 pub use gate::GateSettings;

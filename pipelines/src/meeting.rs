@@ -9,7 +9,6 @@ use std::{
 use crate::{
     AudioFrame, Caption, CaptionKind, ConnectionId, Gap, Health, HealthState, MediaTime, Participant,
     ParticipantIdentity, Segment, SegmentId, TrackKey, TrackSid,
-    audio::SAMPLES_PER_MS,
     gate::GateSettings,
     journal::{Journal, Span, UnsettledSpeech},
     stt::{Connecting, Keyterms, Session, SessionOutput, SpeechEvent, SttSettings},
@@ -194,8 +193,8 @@ impl Meeting {
 
     /// The longest stretch of any track's speech that the recogniser has not said anything about yet.
     pub fn backlog(&self) -> Duration {
-        let samples = self.tracks.values().map(Track::backlog).max().unwrap_or(0);
-        Duration::from_millis(samples / SAMPLES_PER_MS)
+        let backlogs = self.tracks.values().map(Track::backlog);
+        backlogs.max().unwrap_or_default()
     }
 
     /// How long nobody has said anything; zero while somebody speaks, [`Duration::MAX`] where no utterance is under way.
@@ -338,7 +337,7 @@ impl Meeting {
             return;
         };
         track.put_aside();
-        let is_behind = track.is_behind();
+        let (is_behind, backlog) = (track.is_behind(), track.backlog());
         if let Some(journal) = &mut self.journal {
             track.note_speech(journal, |speaker| speaker_of(&self.participants, speaker));
         }
@@ -418,7 +417,7 @@ impl Meeting {
                         Output::Health(Health {
                             track: sid.clone(),
                             state: if *is_told_behind {
-                                HealthState::Behind
+                                HealthState::Behind(backlog)
                             } else {
                                 state
                             },
@@ -1390,12 +1389,12 @@ mod tests {
         let utterances: std::collections::HashSet<_> =
             room.stored.iter().map(|segment| segment.utterance).collect();
         assert_eq!((ids.len(), utterances.len()), (24, 24));
-        let told = [
-            HealthState::Interrupted,
-            HealthState::Behind,
-            HealthState::Listening,
-        ];
-        assert_eq!(room.health, told);
+        let told: Vec<&str> = room.health.iter().map(|health| health.as_str()).collect();
+        assert_eq!(told, ["interrupted", "behind", "listening"]);
+        let HealthState::Behind(speech) = room.health[1] else {
+            unreachable!("just seen")
+        };
+        assert!(speech > Duration::from_secs(10), "{speech:?} of 40 s");
         room.end();
         assert!(room.gaps.is_empty());
     }

@@ -197,7 +197,7 @@ impl Track {
             return None;
         }
         Some(match is_behind {
-            true => HealthState::Behind,
+            true => HealthState::Behind(self.backlog()),
             false => HealthState::Listening,
         })
     }
@@ -255,10 +255,10 @@ impl Track {
         }
     }
 
-    /// Samples that the recogniser has said nothing about.
-    pub(crate) fn backlog(&self) -> u64 {
+    /// How much was said that the recogniser has said nothing about.
+    pub(crate) fn backlog(&self) -> Duration {
         let late: u64 = self.late.iter().map(|late| late.session.backlog()).sum();
-        self.live.session.backlog() + late
+        Duration::from_millis((self.live.session.backlog() + late) / SAMPLES_PER_MS)
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<MediaTime> {

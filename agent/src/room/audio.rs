@@ -94,9 +94,9 @@ impl Listener {
         poll_fn(|context| self.poll_next(context)).await
     }
 
-    /// Whether a track is listened to.
-    pub(super) fn has(&self, sid: &str) -> bool {
-        self.tracks.iter().any(|track| track.sid.as_str() == sid)
+    /// What is listened to.
+    pub(super) fn tracks(&self) -> impl Iterator<Item = &TrackSid> {
+        self.tracks.iter().map(|track| &track.sid)
     }
 
     /// Stops listening to a track, if it is listened to, once what waits has been given.

@@ -19,7 +19,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, warn};
 
 use lectern_pipelines::{
-    CAPTIONS_TOPIC, Caption, DATA_PACKET_BYTES_MAX, Health, Segment, TRANSCRIPTION_TOPIC,
+    CAPTIONS_TOPIC, Caption, DATA_PACKET_BYTES_MAX, Health, HealthState, ParticipantIdentity, Segment,
+    TRANSCRIPTION_TOPIC, TrackSid, tail_of,
 };
 
 use crate::CaptionForms;
@@ -48,6 +49,11 @@ enum Item {
         not_before: Option<Instant>,
     },
     Health(Health),
+    /// Tells somebody who has come what they have missed, and which tracks are in trouble.
+    Welcome {
+        to: ParticipantIdentity,
+        history: Vec<Vec<u8>>,
+    },
 }
 
 /// Items that may wait; interims beyond that are dropped, the oldest first.
@@ -89,6 +95,11 @@ impl CaptionQueue {
     /// Says how recognition fares.
     pub(crate) fn tell(&self, health: Health) {
         self.push(Item::Health(health));
+    }
+
+    /// Sends somebody who has come the packets of what was said before.
+    pub(crate) fn welcome(&self, to: ParticipantIdentity, history: Vec<Vec<u8>>) {
+        self.push(Item::Welcome { to, history });
     }
 
     /// Lets the task end once everything is sent, or a short time has passed.
@@ -161,6 +172,7 @@ impl Item {
                 !old.is_final() && new.segment.id == old.segment.id
             }
             (Self::Health(new), Self::Health(old)) => new.track == old.track,
+            (Self::Welcome { to: new, .. }, Self::Welcome { to: old, .. }) => new == old,
             _ => false,
         }
     }
@@ -168,7 +180,7 @@ impl Item {
     fn not_before(&self) -> Option<Instant> {
         match self {
             Self::Caption { not_before, .. } => *not_before,
-            Self::Health(_) => None,
+            Self::Health(_) | Self::Welcome { .. } => None,
         }
     }
 
@@ -176,14 +188,42 @@ impl Item {
         match self {
             Self::Caption { caption, .. } => caption.is_final(),
             Self::Health(_) => true,
+            Self::Welcome { .. } => false,
         }
     }
 }
 
 async fn send_all(queue: CaptionQueue, participant: LocalParticipant, forms: CaptionForms) {
-    let send = async {
+    let mut troubles = Troubles::default();
+    let sending = async {
         while let Some(item) = queue.next().await {
-            send_item(&participant, forms, &item).await;
+            match item {
+                Item::Caption { caption, heard, .. } => {
+                    let message = Message {
+                        caption: Some(&caption),
+                        packet: caption.data_packet(),
+                        must_arrive: caption.is_final(),
+                    };
+                    send(&participant, forms, &message).await;
+                    if let Some(heard) = heard {
+                        metrics::histogram!("lectern_caption_delay_seconds")
+                            .record(heard.elapsed().as_secs_f64());
+                    }
+                }
+                Item::Health(health) => {
+                    troubles.note(&health);
+                    let message = Message {
+                        caption: None,
+                        packet: health.data_packet(),
+                        must_arrive: true,
+                    };
+                    send(&participant, forms, &message).await;
+                }
+                Item::Welcome { to, history } if forms.data_packets => {
+                    welcome(&participant, &to, history.into_iter().chain(troubles.packets())).await;
+                }
+                Item::Welcome { .. } => {}
+            }
         }
     };
     let too_late = async {
@@ -191,38 +231,65 @@ async fn send_all(queue: CaptionQueue, participant: LocalParticipant, forms: Cap
         sleep(FINISH_TIMEOUT).await;
     };
     tokio::select! {
-        () = send => {}
+        () = sending => {}
         () = too_late => warn!("captions could not be shown before we left the room"),
     }
 }
 
-async fn send_item(participant: &LocalParticipant, forms: CaptionForms, item: &Item) {
-    let mut missing = match item {
-        Item::Caption { .. } => forms,
-        Item::Health(_) => CaptionForms {
-            text_streams: false,
-            transcription_packets: false,
-            ..forms
-        },
-    };
-    let mut attempts = 0_u32;
-    loop {
-        missing = send_once(participant, missing, item).await;
-        attempts += 1;
-        let is_sent = missing == NO_FORMS;
-        if is_sent || !item.must_arrive() {
-            break;
-        }
-        if attempts == 1 {
-            warn!("a caption could not be sent; trying again until it can");
-        }
-        sleep(RETRY).await;
+/// Which tracks are in trouble.
+#[derive(Debug, Default)]
+struct Troubles(HashMap<TrackSid, HealthState>);
+
+impl Troubles {
+    fn note(&mut self, health: &Health) {
+        match health.state {
+            HealthState::Listening | HealthState::Resumed(_) => self.0.remove(&health.track),
+            trouble => self.0.insert(health.track.clone(), trouble),
+        };
     }
-    if let Item::Caption {
-        heard: Some(heard), ..
-    } = item
-    {
-        metrics::histogram!("lectern_caption_delay_seconds").record(heard.elapsed().as_secs_f64());
+
+    fn packets(&self) -> impl Iterator<Item = Vec<u8>> {
+        self.0.iter().map(|(track, state)| {
+            let health = Health {
+                track: track.clone(),
+                state: *state,
+            };
+            health.data_packet()
+        })
+    }
+}
+
+/// Once: whoever is not reached is about to leave, or comes again.
+async fn welcome(
+    participant: &LocalParticipant,
+    to: &ParticipantIdentity,
+    packets: impl Iterator<Item = Vec<u8>>,
+) {
+    for packet in packets {
+        if !send_packet(participant, packet, Some(to)).await {
+            return;
+        }
+    }
+}
+
+/// What goes to everybody.
+struct Message<'a> {
+    /// What the other forms than data packets are made of.
+    caption: Option<&'a Caption>,
+    packet: Vec<u8>,
+    must_arrive: bool,
+}
+
+/// Sends the forms asked for, again and again if it must arrive.
+async fn send(participant: &LocalParticipant, forms: CaptionForms, message: &Message<'_>) {
+    let mut missing = send_once(participant, forms, message).await;
+    if missing == NO_FORMS || !message.must_arrive {
+        return;
+    }
+    warn!("a caption could not be sent; trying again until it can");
+    while missing != NO_FORMS {
+        sleep(RETRY).await;
+        missing = send_once(participant, missing, message).await;
     }
 }
 
@@ -233,31 +300,22 @@ const NO_FORMS: CaptionForms = CaptionForms {
 };
 
 /// Sends the forms asked for; returns those that failed.
-async fn send_once(participant: &LocalParticipant, forms: CaptionForms, item: &Item) -> CaptionForms {
-    let packet = match item {
-        Item::Caption { caption, .. } => caption.data_packet(),
-        Item::Health(health) => health.data_packet(),
-    };
-    let caption = match item {
-        Item::Caption { caption, .. } => Some(caption),
-        Item::Health(_) => None,
-    };
+async fn send_once(
+    participant: &LocalParticipant,
+    forms: CaptionForms,
+    message: &Message<'_>,
+) -> CaptionForms {
+    let packet = || send_packet(participant, message.packet.clone(), None);
     CaptionForms {
-        text_streams: forms.text_streams && !optional(caption, |it| send_stream(participant, it)).await,
-        transcription_packets: forms.transcription_packets
-            && !optional(caption, |it| send_transcription(participant, it)).await,
-        data_packets: forms.data_packets && !send_packet(participant, packet).await,
-    }
-}
-
-/// Whether it went well; nothing to send always does.
-async fn optional<'a, F>(caption: Option<&'a Caption>, send: impl FnOnce(&'a Caption) -> F) -> bool
-where
-    F: Future<Output = bool>,
-{
-    match caption {
-        Some(caption) => send(caption).await,
-        None => true,
+        text_streams: match message.caption {
+            Some(caption) if forms.text_streams => !send_stream(participant, caption).await,
+            _ => false,
+        },
+        transcription_packets: match message.caption {
+            Some(caption) if forms.transcription_packets => !send_transcription(participant, caption).await,
+            _ => false,
+        },
+        data_packets: forms.data_packets && !packet().await,
     }
 }
 
@@ -295,7 +353,7 @@ async fn send_transcription(participant: &LocalParticipant, caption: &Caption) -
         track_id: track.to_string(),
         segments: vec![TranscriptionSegment {
             id: id.to_string(),
-            text: last_bytes(text, TRANSCRIPTION_TEXT_BYTES_MAX).to_owned(),
+            text: tail_of(text, TRANSCRIPTION_TEXT_BYTES_MAX).to_owned(),
             start_time: start.as_millis(),
             end_time: end.as_millis(),
             r#final: caption.is_final(),
@@ -305,26 +363,23 @@ async fn send_transcription(participant: &LocalParticipant, caption: &Caption) -
     participant.publish_transcription(packet).await.is_ok()
 }
 
-async fn send_packet(participant: &LocalParticipant, payload: Vec<u8>) -> bool {
+/// To everybody, or to one.
+async fn send_packet(
+    participant: &LocalParticipant,
+    payload: Vec<u8>,
+    to: Option<&ParticipantIdentity>,
+) -> bool {
     let packet = DataPacket {
         payload,
         topic: Some(CAPTIONS_TOPIC.to_owned()),
         reliable: true,
-        ..Default::default()
+        destination_identities: to.map(|to| to.as_str().to_owned().into()).into_iter().collect(),
     };
     participant.publish_data(packet).await.is_ok()
 }
 
 /// Leaves room for ids and names in a packet.
 const TRANSCRIPTION_TEXT_BYTES_MAX: usize = DATA_PACKET_BYTES_MAX - 1_500;
-
-fn last_bytes(text: &str, bytes: usize) -> &str {
-    let from = text.len().saturating_sub(bytes);
-    let from = (from..=text.len())
-        .find(|&at| text.is_char_boundary(at))
-        .unwrap_or(text.len());
-    &text[from..]
-}
 
 #[cfg(test)]
 mod tests {
@@ -460,8 +515,19 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_never_splits_a_letter() {
-        assert_eq!(last_bytes("жжж", 3), "ж");
-        assert_eq!(last_bytes("abc", 9), "abc");
+    fn who_comes_is_told_of_the_tracks_that_are_in_trouble() {
+        let health = |track: &str, state| Health {
+            track: TrackSid::parse(track).expect("a good SID"),
+            state,
+        };
+        let mut troubles = Troubles::default();
+        troubles.note(&health("TR_1", HealthState::Interrupted));
+        troubles.note(&health("TR_2", HealthState::Refused));
+        troubles.note(&health("TR_2", HealthState::Interrupted));
+        troubles.note(&health("TR_1", HealthState::Listening));
+        let told: Vec<Vec<u8>> = troubles.packets().collect();
+        assert_eq!(told, [health("TR_2", HealthState::Interrupted).data_packet()]);
+        troubles.note(&health("TR_2", HealthState::Resumed(Duration::from_secs(2))));
+        assert_eq!(troubles.packets().count(), 0);
     }
 }

@@ -57,6 +57,8 @@ pub(crate) struct RoomSettings {
 pub(crate) enum RoomEvent {
     /// Somebody who may speak is there, or goes by a new name.
     Participant(Participant),
+    /// Somebody who came after us can be sent what was said before.
+    Arrived(ParticipantIdentity),
     /// Somebody speaks another language than the room, or (none) that of the room.
     Language {
         /// Who.
@@ -197,6 +199,11 @@ impl Room {
         &self.sid
     }
 
+    /// What is listened to.
+    pub(crate) fn tracks(&self) -> impl Iterator<Item = &TrackSid> {
+        self.listener.tracks()
+    }
+
     /// Where captions for this room go.
     pub(crate) fn captions(&self) -> &CaptionQueue {
         &self.captions
@@ -288,6 +295,11 @@ impl Room {
     fn translate(&mut self, event: SdkEvent) {
         match event {
             SdkEvent::ParticipantConnected(participant) => self.meet(&participant),
+            SdkEvent::ParticipantActive(participant) if subscription::may_speak(participant.kind()) => {
+                if let Ok(identity) = ParticipantIdentity::parse(participant.identity().as_str()) {
+                    self.ready.push_back(RoomEvent::Arrived(identity));
+                }
+            }
             SdkEvent::ParticipantNameChanged {
                 participant: AnyParticipant::Remote(participant),
                 ..
@@ -408,7 +420,9 @@ impl Room {
         self.participants().values().all(|participant| {
             participant.track_publications().values().all(|publication| {
                 publication.is_muted()
-                    || self.listener.has(publication.sid().as_str())
+                    || self
+                        .tracks()
+                        .any(|track| track.as_str() == publication.sid().as_str())
                     || self.wish(participant, publication) != Wish::Listen
             })
         })

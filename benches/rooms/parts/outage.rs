@@ -34,7 +34,10 @@ impl Bench {
         let (said_at, captioned_at) = self.live_again(&room, back_at).await?;
         let live = (captioned_at - said_at.max(back_at)) / 1000.0;
         self.people.order(&people::Order::Hush).await?;
-        while !self.is_caught_up(&room, |burst| burst.began_at < back_at) && now_ms() < back_at + HOLE_MS {
+        let hole = away_at..back_at;
+        while !self.is_caught_up(&room, |burst| hole.contains(&burst.began_at))
+            && now_ms() < back_at + HOLE_MS
+        {
             sleep(Duration::from_millis(100)).await;
         }
         let filled = (now_ms() - back_at) / 1000.0;

@@ -31,7 +31,7 @@ export interface Gap {
 }
 
 /** How recognition of a track fares. */
-export type Health = "listening" | "interrupted" | "behind" | "refused" | "encrypted";
+export type Health = "listening" | "interrupted" | "behind" | "refused" | "encrypted" | "stopped";
 
 /** A meeting that is captioned. */
 export interface Meeting {

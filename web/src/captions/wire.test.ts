@@ -33,7 +33,7 @@ test("a packet is a caption or a health", () => {
     track: "TR_1",
     health: "refused",
   });
-  const resumed = { type: "health", trackSid: "TR_1", state: "resumed", unheardMs: 1800, message: "…" };
+  const resumed = { type: "health", trackSid: "TR_1", state: "resumed", speechMs: 1800, message: "…" };
   assert.deepEqual(ofPacket(bytes(resumed)), { kind: "resumed", track: "TR_1", unheardMs: 1800 });
 });
 

@@ -43,12 +43,13 @@ const HEALTHS: readonly string[] = [
   "behind",
   "refused",
   "encrypted",
+  "stopped",
 ] satisfies Health[];
 
-function ofHealth({ trackSid, state, unheardMs }: Json): CaptionEvent | null {
+function ofHealth({ trackSid, state, speechMs }: Json): CaptionEvent | null {
   if (typeof trackSid !== "string" || typeof state !== "string") return null;
-  if (state === "resumed" && typeof unheardMs === "number")
-    return { kind: "resumed", track: trackSid, unheardMs };
+  if (state === "resumed" && typeof speechMs === "number")
+    return { kind: "resumed", track: trackSid, unheardMs: speechMs };
   if (!HEALTHS.includes(state)) return null;
   return { kind: "health", track: trackSid, health: state as Health };
 }

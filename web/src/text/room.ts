@@ -626,6 +626,12 @@ export const room = {
     "zh-Hans": "字幕已恢复（{names}）；其间的发言将补到相应位置",
     "zh-Hant": "字幕已恢復（{names}）；其間的發言將補到相應位置",
   },
+  captions_stopped: {
+    en: "Captions have stopped for {names}",
+    ru: "Субтитры остановлены ({names})",
+    "zh-Hans": "{names} 的字幕已停止",
+    "zh-Hant": "{names} 的字幕已停止",
+  },
   captionsResumed: {
     en: "Captions were interrupted for {seconds} s",
     ru: "Субтитры прерывались на {seconds} с",
