@@ -1148,6 +1148,18 @@ mod tests {
             }
         }
 
+        /// What waited somewhere on the way comes all at once.
+        fn play_at_once(&mut self, samples: &[i16]) {
+            for samples in samples.chunks(160) {
+                let frame = AudioFrame {
+                    samples,
+                    sample_rate_hz: 16_000,
+                    channels: 1,
+                };
+                self.tell(Event::Audio { track: TRACK, frame });
+            }
+        }
+
         fn wait(&mut self, duration: Duration) {
             let until = self.now + duration;
             while let Some(at) = self.meeting.poll_timeout().filter(|&at| at <= until) {
@@ -1730,5 +1742,27 @@ mod tests {
             "\\PC{0,40}",
             Just(r#"{"type":"UtteranceEnd"}"#.to_owned())
         ]
+    }
+
+    #[test]
+    fn what_comes_at_once_while_the_recogniser_is_away_is_recognised_when_it_is_back() {
+        let recognised = |play_late: fn(&mut Room, &[i16])| {
+            let mut room = Room::new(Recogniser::Works);
+            let burst = || [voice(200), silence(1_800)].concat();
+            room.play(&burst());
+            room.recogniser = Recogniser::Refuses(503);
+            room.play(&burst());
+            // A server stands still: silence, and then what was said meanwhile on top of it.
+            room.play(&silence(3_000));
+            play_late(&mut room, &[silence(1_000), voice(200), silence(1_800)].concat());
+            room.play(&[silence(300), voice(200), silence(200)].concat());
+            room.recogniser = Recogniser::Works;
+            room.play(&burst());
+            room.play(&burst());
+            room.end();
+            assert!(room.gaps.is_empty());
+            room.stored_ms()
+        };
+        assert_eq!(recognised(Room::play_at_once), recognised(Room::play));
     }
 }
