@@ -119,10 +119,13 @@ impl Notes {
         finals
             .keys()
             .filter(|(room, number)| !was_played(room, *number))
-            .map(|(room, number)| format!("{room}/{number} (never said there)"))
+            .map(|(room, number)| format!("{room}/{number} {NEVER_SAID}"))
             .collect()
     }
 }
+
+/// Stands behind the name of a burst that nobody played in that room.
+pub(crate) const NEVER_SAID: &str = "(never said there)";
 
 impl Score {
     pub(crate) fn add(&mut self, other: Score) {
