@@ -104,7 +104,7 @@ impl Surroundings {
         let entered_at = entered
             .map(|line| line.at)
             .find(|at| *at > since)
-            .unwrap_or(f64::INFINITY);
+            .map_or(f64::INFINITY, |at| at + SUBSCRIBING_MS);
         let frozen = self.frozen.unwrap_or_default();
         move |burst| {
             let while_nobody_listened = burst.ended_at > since - IN_FLIGHT_MS && burst.began_at < entered_at;
@@ -506,5 +506,7 @@ const LAST_BURST: Duration = Duration::from_secs(1);
 const CATCH_UP: Duration = Duration::from_secs(90);
 /// Of what is said to it while it stands still, LiveKit's server (1.13.5) hands on so much, the latest: 70 packets of 20 ms.
 const SERVER_QUEUE_MS: f64 = 1_400.0;
+/// From when a worker is in a room until the first packet comes: LiveKit has to send it the tracks it asks for.
+const SUBSCRIBING_MS: f64 = 300.0;
 /// What is on its way when a process dies, or a room does.
 const IN_FLIGHT_MS: f64 = 500.0;
