@@ -176,24 +176,15 @@ async fn enter(job: RoomJob, context: &Context) -> Result<Entered, Error> {
             reason: error.0,
         })?;
     let (sid, joined_at) = (room.sid().clone(), unix_now());
-    let mut waited = Vec::new();
-    if let Some(meeting) = accepted {
-        waited = room.attend_to_all().await;
-        let (cut, meanwhile) = room.attend(handover::inherit(context, &meeting)).await;
-        waited.extend(meanwhile);
-        let Some(cut) = cut else {
-            return Ok(Entered {
-                name,
-                room,
-                meeting: None,
-                waited,
-                unheard,
-            });
-        };
-        let cut = instant_of(cut);
-        waited.retain(|(at, event)| *at >= cut || !matches!(event, RoomEvent::Audio { .. }));
-    }
+    let mut waited = match &accepted {
+        Some(_) => room.attend_to_all().await,
+        None => Vec::new(),
+    };
     let opening = async {
+        let cut = match &accepted {
+            Some(meeting) => Some(handover::inherit(context, meeting).await?),
+            None => None,
+        };
         let wishes = match wishes {
             Some(wishes) => wishes,
             // The database was away when we came.
@@ -215,14 +206,18 @@ async fn enter(job: RoomJob, context: &Context) -> Result<Entered, Error> {
             claim(context, &meeting.id, LEASE_WHILE_OPENING)
         })
         .await;
-        is_ours.then_some((meeting, wishes))
+        is_ours.then_some((meeting, wishes, cut))
     };
-    let (meeting, meanwhile) = room.attend(opening).await;
+    let (opened, meanwhile) = room.attend(opening).await;
     waited.extend(meanwhile);
+    if let Some((.., Some(cut))) = opened {
+        let cut = instant_of(cut);
+        waited.retain(|(at, event)| *at >= cut || !matches!(event, RoomEvent::Audio { .. }));
+    }
     Ok(Entered {
         name,
         room,
-        meeting,
+        meeting: opened.map(|(meeting, wishes, _)| (meeting, wishes)),
         waited,
         unheard,
     })
@@ -401,8 +396,8 @@ impl Driver {
         let give_up_at = ending.as_ref().and_then(|ending| ending.give_up_at);
         tokio::select! {
             biased;
-            () = orders.stop.cancelled(), if may_hurry => Event::Shutdown,
             () = orders.hand_over.cancelled(), if heard_too.is_none() => Event::HandOver,
+            () = orders.stop.cancelled(), if may_hurry => Event::Shutdown,
             Some(receipt) = receipts.recv() => Event::Receipt(receipt),
             // Before the deadline: what came in time counts even if we are late.
             Some(news) = news.recv() => Event::Stt(news),

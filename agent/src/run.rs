@@ -370,6 +370,7 @@ impl Agent {
                 self.extending = Busy::No;
                 for room in lost {
                     warn!(room.name = %room, "another worker has taken room {room} over");
+                    self.rooms.hand_over(&room);
                     self.rooms.stop(&room);
                 }
             }
