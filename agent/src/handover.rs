@@ -13,7 +13,7 @@ const LONG_PAUSE_PATIENCE: Duration = Duration::from_secs(2);
 /// And how long for any pause.
 const PAUSE_PATIENCE: Duration = Duration::from_secs(10);
 /// A silence amid an utterance that no word goes through.
-const SHORT_PAUSE: Duration = Duration::from_millis(150);
+const SHORT_PAUSE: Duration = Duration::from_millis(240);
 /// What comes before the first voice of an utterance is part of it.
 const LEAD_MAX: Duration = Duration::from_millis(300);
 /// How long a meeting that was accepted is nobody else's to accept: joining, and then [`CUT_PATIENCE`].
@@ -56,7 +56,7 @@ pub(crate) fn is_time_to_leave(quiet: Duration, heard_for: Duration) -> bool {
 /// How much earlier than we leave the other worker begins: what we took for silence may be the beginning of a word, and
 /// the end of the one before is ours.
 pub(crate) fn lead(quiet: Duration) -> Duration {
-    (quiet / 2).min(LEAD_MAX)
+    (quiet / 3).min(LEAD_MAX)
 }
 
 #[cfg(test)]
@@ -71,8 +71,8 @@ mod tests {
         for (heard_for, least) in [
             (0, Duration::MAX),
             (1_999, Duration::MAX),
-            (2_000, ms(150)),
-            (9_999, ms(150)),
+            (2_000, ms(240)),
+            (9_999, ms(240)),
         ] {
             let just_less = least - ms(1);
             assert!(is_time_to_leave(least, ms(heard_for)), "{heard_for} ms");
@@ -83,8 +83,8 @@ mod tests {
             "somebody speaks all the time"
         );
         assert_eq!(
-            [ms(0), ms(150), Duration::MAX].map(lead),
-            [ms(0), ms(75), ms(300)]
+            [ms(0), ms(240), Duration::MAX].map(lead),
+            [ms(0), ms(80), ms(300)]
         );
     }
 }
