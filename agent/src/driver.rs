@@ -485,6 +485,9 @@ impl Driver {
 
     /// Sends somebody what was said before they came, if the database gives it soon.
     fn welcome(&self, identity: ParticipantIdentity) {
+        if !self.context.config.caption_forms.data_packets {
+            return;
+        }
         let (context, room, meeting) = (
             Arc::clone(&self.context),
             self.name.clone(),

@@ -337,7 +337,7 @@ impl Meeting {
             return;
         };
         track.put_aside();
-        let (is_behind, backlog) = (track.is_behind(), track.backlog());
+        let behind = track.is_behind().then(|| track.backlog());
         if let Some(journal) = &mut self.journal {
             track.note_speech(journal, |speaker| speaker_of(&self.participants, speaker));
         }
@@ -413,14 +413,11 @@ impl Meeting {
                     // How what is being said fares is what people should know.
                     SessionOutput::Health(_) if *purpose == SttPurpose::Late => continue,
                     SessionOutput::Health(state) => {
-                        *is_told_behind = is_behind && state == HealthState::Listening;
+                        let behind = behind.filter(|_| state == HealthState::Listening);
+                        *is_told_behind = behind.is_some();
                         Output::Health(Health {
                             track: sid.clone(),
-                            state: if *is_told_behind {
-                                HealthState::Behind(backlog)
-                            } else {
-                                state
-                            },
+                            state: behind.map_or(state, HealthState::Behind),
                         })
                     }
                     SessionOutput::Rejected(reason) => Output::Rejected(reason),

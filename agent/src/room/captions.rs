@@ -219,10 +219,9 @@ async fn send_all(queue: CaptionQueue, participant: LocalParticipant, forms: Cap
                     };
                     send(&participant, forms, &message).await;
                 }
-                Item::Welcome { to, history } if forms.data_packets => {
+                Item::Welcome { to, history } => {
                     welcome(&participant, &to, history.into_iter().chain(troubles.packets())).await;
                 }
-                Item::Welcome { .. } => {}
             }
         }
     };
