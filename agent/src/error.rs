@@ -1,6 +1,6 @@
 //! What can go wrong around a room.
 
-use lectern_pipelines::RoomName;
+use lectern_pipelines::{ModelFailure, RoomName};
 
 /// Why the worker, one of its rooms or a step after a room's end failed.
 #[derive(Debug, thiserror::Error)]
@@ -52,9 +52,14 @@ pub enum Error {
         /// What happened.
         reason: String,
     },
-    /// The language model failed for good.
-    #[error("language model: {0}")]
-    Llm(String),
+    /// The language model failed.
+    #[error("language model: {reason}")]
+    Llm {
+        /// What kind of failure that is.
+        failure: ModelFailure,
+        /// What happened, and what to do.
+        reason: String,
+    },
     /// The PDF could not be rendered.
     #[error("rendering the PDF: {0}")]
     Render(String),

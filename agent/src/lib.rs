@@ -51,7 +51,7 @@ pub use replies::Replies;
 pub use room::speaker::{HeardCaption, Speaker, delete_room, join_url, participant_token};
 pub use run::run;
 pub use stt::{Recogniser, SocketStuck, SttConfigError, SttEvent, SttMessage, SttNews, SttSocket, SttUrl};
-pub use summary::{Summarised, Summariser, Wishes};
+pub use summary::{SUMMARY_PATIENCE, Summarised, Summariser, Wishes};
 
 use crate::{chat::Chats, cover::Held, journal::Journals};
 

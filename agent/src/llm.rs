@@ -25,7 +25,7 @@ use tokio::time::{sleep, timeout};
 use tracing::debug;
 
 use lectern_pipelines::{
-    Lecture, Prompt, PromptFailure, ReplyForm, Summary, SummaryPlanner, SummarySettings,
+    Lecture, ModelFailure, Prompt, PromptFailure, ReplyForm, Summary, SummaryPlanner, SummarySettings,
 };
 
 use crate::{Error, Llm, Replies, backoff::Backoff, summary::Wishes};
@@ -56,7 +56,6 @@ pub(crate) struct LanguageModel {
 struct Patience {
     connect: Duration,
     reply: Duration,
-    summary: Duration,
     attempts: u32,
     first_wait: Duration,
     longest_wait: Duration,
@@ -66,7 +65,6 @@ struct Patience {
 const PATIENCE: Patience = Patience {
     connect: Duration::from_secs(10),
     reply: Duration::from_secs(240),
-    summary: Duration::from_secs(15 * 60),
     attempts: 5,
     first_wait: Duration::from_secs(1),
     longest_wait: Duration::from_secs(20),
@@ -89,7 +87,7 @@ impl LanguageModel {
             .timeout(patience.reply)
             .user_agent(concat!("lectern/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|error| Error::Llm(format!("can't make an HTTP client: {error}")))?;
+            .map_err(|error| refusing(format!("can't make an HTTP client: {error}")))?;
         Ok(Self {
             client: Client::build(http.clone(), endpoint).with_http_service(Transport { http }),
             settings: SummarySettings {
@@ -103,12 +101,13 @@ impl LanguageModel {
         })
     }
 
-    /// The model's summary of a lecture in which something was said. What is among the `replies` isn't asked, what is
-    /// asked and answered is kept there and told to `watch`.
+    /// The model's summary of a lecture in which something was said, if it comes within `patience`. What is among the
+    /// `replies` isn't asked, what is asked and answered is kept there and told to `watch`.
     pub(crate) async fn summarise(
         &self,
         lecture: &Lecture,
         wishes: Wishes,
+        patience: Duration,
         replies: &mut Replies,
         watch: impl FnMut(Exchange<'_>),
     ) -> Result<Summary, Error> {
@@ -118,12 +117,12 @@ impl LanguageModel {
             ..self.settings.clone()
         };
         let planner = SummaryPlanner::new(lecture, settings);
-        match timeout(self.patience.summary, self.drive(planner, replies, watch)).await {
+        match timeout(patience, self.drive(planner, replies, watch)).await {
             Ok(summary) => summary,
-            Err(_) => Err(Error::Llm(format!(
-                "no summary within {} s",
-                self.patience.summary.as_secs()
-            ))),
+            Err(_) => Err(Error::Llm {
+                failure: ModelFailure::Away,
+                reason: format!("no summary within {} s", patience.as_secs()),
+            }),
         }
     }
 
@@ -152,7 +151,10 @@ impl LanguageModel {
                 });
             }
             if let Some(outcome) = planner.outcome() {
-                return outcome.clone().map_err(|error| Error::Llm(error.to_string()));
+                return outcome.clone().map_err(|error| Error::Llm {
+                    failure: error.failure(),
+                    reason: error.to_string(),
+                });
             }
             let (prompt, reply) = asked
                 .next()
@@ -184,10 +186,13 @@ impl LanguageModel {
                 Verdict::OtherLimit if limit == MAX_TOKENS => {
                     self.wants_completion_tokens.store(true, Ordering::Relaxed);
                 }
-                Verdict::OtherLimit => return Err(PromptFailure::Failed(refusal.to_string())),
+                Verdict::OtherLimit => return Err(refusal.failed(ModelFailure::Refused)),
                 Verdict::Is(failure) => return Err(failure),
                 Verdict::Retry(_) if attempt >= self.patience.attempts => {
-                    return Err(PromptFailure::Failed(format!("{refusal}, {attempt} times")));
+                    return Err(PromptFailure::Failed {
+                        failure: ModelFailure::Away,
+                        reason: format!("{refusal}, {attempt} times"),
+                    });
                 }
                 Verdict::Retry(asked_to_wait) => {
                     let wait = asked_to_wait.unwrap_or_else(|| backoff.next_delay());
@@ -261,7 +266,7 @@ impl Endpoint {
         let mut headers = HeaderMap::new();
         if let Some(key) = &settings.api_key {
             let mut value = HeaderValue::from_str(&format!("Bearer {}", key.expose_secret()))
-                .map_err(|_| Error::Llm("OPENAI_API_KEY has characters that no key has".to_owned()))?;
+                .map_err(|_| refusing("OPENAI_API_KEY has characters that no key has".to_owned()))?;
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
@@ -434,7 +439,7 @@ impl Refusal {
     }
 
     fn verdict(&self, form: &ReplyForm) -> Verdict {
-        let failed = || Verdict::Is(PromptFailure::Failed(self.to_string()));
+        let failed = || Verdict::Is(self.failed(ModelFailure::Refused));
         let &Self::Status {
             status,
             retry_after,
@@ -457,6 +462,19 @@ impl Refusal {
             _ => failed(),
         }
     }
+}
+
+impl Refusal {
+    fn failed(&self, failure: ModelFailure) -> PromptFailure {
+        let reason = self.to_string();
+        PromptFailure::Failed { failure, reason }
+    }
+}
+
+/// Settings that no request can be made of.
+fn refusing(reason: String) -> Error {
+    let failure = ModelFailure::Refused;
+    Error::Llm { failure, reason }
 }
 
 impl fmt::Display for Refusal {
@@ -535,6 +553,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::SUMMARY_PATIENCE;
 
     /// What the server does with a request.
     #[derive(Clone)]
@@ -690,7 +709,13 @@ mod tests {
         let server = Server::start(acts).await;
         let outcome = server
             .model()
-            .summarise(&lecture(), Wishes::default(), &mut Replies::default(), |_| {})
+            .summarise(
+                &lecture(),
+                Wishes::default(),
+                SUMMARY_PATIENCE,
+                &mut Replies::default(),
+                |_| {},
+            )
             .await;
         (outcome.map_err(|error| error.to_string()), server.requests())
     }
@@ -704,7 +729,13 @@ mod tests {
         };
         let summary = server
             .model()
-            .summarise(&lecture(), wishes, &mut Replies::default(), |_| {})
+            .summarise(
+                &lecture(),
+                wishes,
+                SUMMARY_PATIENCE,
+                &mut Replies::default(),
+                |_| {},
+            )
             .await;
         assert_eq!(summary.expect("a summary").language.as_deref(), Some("uk"));
         for (_, body) in server.requests() {

@@ -14,7 +14,7 @@ use crate::{
     llm::LanguageModel,
     server::Server,
     stt::{PROBE_PATH, Recogniser, SttEvent},
-    summary::Wishes,
+    summary::{SUMMARY_PATIENCE, Wishes},
 };
 
 /// How many rooms the LiveKit server has; proves that it is there and takes our key.
@@ -68,7 +68,13 @@ async fn probe_recogniser(stt: &Stt) -> Result<(), Error> {
 pub async fn probe_llm(llm: &Llm) -> Result<(), Error> {
     let model = LanguageModel::new(llm)?;
     model
-        .summarise(&sentence(), Wishes::default(), &mut Replies::default(), |_| {})
+        .summarise(
+            &sentence(),
+            Wishes::default(),
+            SUMMARY_PATIENCE,
+            &mut Replies::default(),
+            |_| {},
+        )
         .await
         .map(|_| ())
 }

@@ -13,6 +13,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -25,9 +26,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use lectern_pipelines::{
-    Aside, ChatLine, ExportFormat, Lecture, MeetingId, Minutes, SharedFile, Stage, Summary, export,
+    Aside, ChatLine, ExportFormat, Lecture, MeetingId, Minutes, ModelFailure, SharedFile, Stage, Summary,
+    SummarySource, UnixMillis, export,
 };
-use lectern_storage::{Artifact, LECTURE_PDF, NewSummary, PendingMeeting, SHARED_PDF, object_key};
+use lectern_storage::{
+    Artifact, LECTURE_PDF, NewSummary, PendingMeeting, RoomWishes, SHARED_PDF, SummaryOrder, object_key,
+};
 
 use self::render::Renderer;
 use crate::{
@@ -35,7 +39,7 @@ use crate::{
     cover::unix_now,
     recovery,
     rooms::words_of,
-    summary::{Summariser, Wishes, compute},
+    summary::{SUMMARY_PATIENCE, Summarised, Summariser, Wishes, compute},
 };
 
 /// Brings meetings that are over to their artifacts, until `stop`; then finishes those it has begun.
@@ -43,7 +47,7 @@ use crate::{
 /// Looks for work every second, and at once when [`Context::stages_wake`] is told.
 pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
     let stages = Arc::new(Stages::new(context, stop.clone()));
-    let mut working = JoinSet::new();
+    let (mut working, mut asking) = (JoinSet::new(), JoinSet::new());
     let mut poll = interval(POLL_INTERVAL);
     poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut round = 0_u64;
@@ -61,20 +65,36 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
         if last {
             break;
         }
+        for meeting in stages
+            .claim_awaiting(&holder, ASKED_AGAIN_AT_ONCE - asking.len())
+            .await
+        {
+            asking.spawn(Arc::clone(&stages).ask_again(meeting, holder.clone()));
+        }
         tokio::select! {
             _ = poll.tick() => {}
             () = stages.context.stages_wake.notified() => {}
             Some(_) = working.join_next() => {}
+            Some(_) = asking.join_next() => {}
             () = stop.cancelled() => {}
         }
     }
     while working.join_next().await.is_some() {}
+    while asking.join_next().await.is_some() {}
 }
 
 /// How long a meeting may wait if nobody says that it is there.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Most of a step is waiting for a language model or an object store.
 const MEETINGS_AT_ONCE: usize = 4;
+/// Language models that are asked again at once. They hold up no meeting that waits for its pages.
+const ASKED_AGAIN_AT_ONCE: usize = 4;
+/// Pages come by then. A language model that takes longer writes their summary later.
+const FIRST_PATIENCE: Duration = Duration::from_secs(40);
+/// How long a language model that is away, or refuses us, is asked again.
+const ASKED_AGAIN_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+const ASKED_AGAIN_FIRST: Duration = Duration::from_secs(10);
+const ASKED_AGAIN_LAST: Duration = Duration::from_secs(15 * 60);
 /// How long a dead worker's meetings wait for another one.
 const LEASE_TTL: Duration = Duration::from_secs(10);
 /// How often a lease is extended meanwhile.
@@ -129,19 +149,48 @@ impl Stages {
         if limit == 0 {
             return Vec::new();
         }
-        let now = unix_now();
-        match self
-            .context
-            .database
-            .claim_pending(holder, now, now + LEASE_TTL, limit)
-            .await
-        {
-            Ok(meetings) => meetings,
+        let (database, now) = (&self.context.database, unix_now());
+        found(database.claim_pending(holder, now, now + LEASE_TTL, limit).await)
+    }
+
+    async fn claim_awaiting(&self, holder: &str, limit: usize) -> Vec<PendingMeeting> {
+        let limit = u32::try_from(limit).unwrap_or(0);
+        if limit == 0 {
+            return Vec::new();
+        }
+        let (database, now) = (&self.context.database, unix_now());
+        found(database.claim_awaiting(holder, now, now + LEASE_TTL, limit).await)
+    }
+
+    /// Has a language model asked again for the summary of a meeting whose pages have the built-in one meanwhile.
+    async fn ask_again(self: Arc<Self>, meeting: PendingMeeting, holder: String) {
+        let id = meeting.id.clone();
+        let asked = tokio::select! {
+            asked = AssertUnwindSafe(self.late_summary(&id)).catch_unwind() => caught(asked),
+            () = self.keep(&id, &holder) => Ok(false),
+            () = self.stop.cancelled() => Ok(false),
+        };
+        match asked {
+            Ok(true) => {
+                metrics::counter!("lectern_summaries_late_total").increment(1);
+                let (stage, attempts) = (Stage::Summarised, 0);
+                let summarised = PendingMeeting {
+                    stage,
+                    attempts,
+                    ..meeting
+                };
+                return self.bring_to_its_end(summarised, holder).await;
+            }
+            Ok(false) => {}
             Err(error) => {
-                warn!("can't look for meetings that are over: {error}");
-                Vec::new()
+                warn!(meeting.id = %id, "can't ask again for a summary of meeting {id}: {error}");
+                let later = Some(unix_now() + ASKED_AGAIN_LAST);
+                if let Err(error) = self.context.database.ask_again_at(&id, later).await {
+                    warn!(meeting.id = %id, "can't put off the summary of meeting {id}: {error}");
+                }
             }
         }
+        self.release(&id, &holder).await;
     }
 
     async fn bring_to_its_end(self: Arc<Self>, meeting: PendingMeeting, holder: String) {
@@ -155,7 +204,7 @@ impl Stages {
         let worked = {
             let work = AssertUnwindSafe(self.take_steps(&id, &mut at)).catch_unwind();
             tokio::select! {
-                worked = work => worked.unwrap_or_else(|panic| Err(Error::Panicked(words_of(&*panic).to_owned()))),
+                worked = work => caught(worked),
                 () = self.keep(&id, &holder) => Ok(End::NotOurs),
             }
         };
@@ -170,8 +219,12 @@ impl Stages {
                     .await
             }
         }
-        if let Err(error) = self.context.database.release_meeting(&id, &holder).await {
-            warn!(meeting.id = %id, "can't release meeting {id}, it stays ours for a few seconds: {error}");
+        self.release(&id, &holder).await;
+    }
+
+    async fn release(&self, meeting: &MeetingId, holder: &str) {
+        if let Err(error) = self.context.database.release_meeting(meeting, holder).await {
+            warn!(meeting.id = %meeting, "can't release meeting {meeting}, it stays ours for a few seconds: {error}");
         }
     }
 
@@ -265,42 +318,92 @@ impl Stages {
         let task = self.context.database.summary_to_make(meeting).await?;
         // What somebody asks for counts more than what the room has in general.
         if let Some(task) = task.filter(|task| room.summary || task.order.is_some()) {
-            let order = task.order.unwrap_or_default();
-            let wishes = Wishes {
-                language: order.language.or(room.language),
-                wish: order.instructions,
-            };
-            let revision = lecture.revision;
-            let mut replies = Replies::of(meeting, &self.context.objects).await;
-            let summary = self.summary_of(lecture, wishes, &mut replies).await?;
-            let new = NewSummary {
-                version: task.version,
-                summary: &summary,
-                revision,
-                made_at: unix_now(),
-            };
-            self.context.database.store_summary(meeting, new).await?;
-            replies.forget().await;
+            let wishes = wishes_of(task.order.unwrap_or_default(), room);
+            let made = self.made(lecture, wishes, unix_now(), FIRST_PATIENCE).await?;
+            if let Some(error) = &made.failure {
+                metrics::counter!("lectern_summary_fallbacks_total").increment(1);
+                warn!(meeting.id = %meeting, "meeting {meeting} gets the built-in summary: {error}");
+            }
+            self.keep_summary(meeting, task.version, made).await?;
         }
         Ok(Some(Stage::Summarised))
     }
 
-    async fn summary_of(
+    /// Asks once more for a summary that is awaited; says whether the pages are to be made again.
+    async fn late_summary(&self, meeting: &MeetingId) -> Result<bool, Error> {
+        let database = &self.context.database;
+        let awaited = database.awaited_summary(meeting).await?;
+        let lecture = database.lecture(meeting).await?;
+        let (Some(awaited), Some(lecture)) = (awaited, lecture) else {
+            // It was replaced meanwhile.
+            database.ask_again_at(meeting, None).await?;
+            return Ok(false);
+        };
+        let room = database.room_wishes(&lecture.room).await?;
+        let wishes = wishes_of(awaited.order, room);
+        let since = awaited.made_at.unwrap_or_else(unix_now);
+        let made = self
+            .made(Arc::new(lecture), wishes, since, SUMMARY_PATIENCE)
+            .await?;
+        if let (Some(later), Some(error)) = (made.ask_again_at, &made.failure) {
+            info!(meeting.id = %meeting, "meeting {meeting} still waits for its summary: {error}");
+            database.ask_again_at(meeting, Some(later)).await?;
+            return Ok(false);
+        }
+        // In this order: whoever dies in between has the pages made as they are, and the model asked again.
+        database
+            .advance(meeting, Stage::Rendered, Stage::Summarised, unix_now())
+            .await?;
+        self.keep_summary(meeting, awaited.version, made).await?;
+        Ok(true)
+    }
+
+    /// A summary, wanted since then.
+    async fn made(
         &self,
         lecture: Arc<Lecture>,
         wishes: Wishes,
-        replies: &mut Replies,
-    ) -> Result<Summary, Error> {
-        let meeting = lecture.meeting.clone();
-        let summarised = self
+        since: UnixMillis,
+        patience: Duration,
+    ) -> Result<Made, Error> {
+        let revision = lecture.revision;
+        let mut replies = Replies::of(&lecture.meeting, &self.context.objects).await;
+        let Summarised { mut summary, failure } = self
             .summariser
-            .summarise(lecture, wishes, replies, |_| {})
+            .summarise(lecture, wishes, patience, &mut replies, |_| {})
             .await?;
-        if let Some(error) = summarised.failure {
-            metrics::counter!("lectern_summary_fallbacks_total").increment(1);
-            warn!(meeting.id = %meeting, "meeting {meeting} gets the built-in summary: {error}");
+        let now = unix_now();
+        let mut ask_again_at = None;
+        if let SummarySource::Extractive {
+            instead: Some(absence),
+        } = &mut summary.source
+        {
+            let wait = ask_again_after(absence.failure, now.since(since));
+            absence.is_awaited = wait.is_some();
+            ask_again_at = wait.map(|wait| now + wait);
         }
-        Ok(summarised.summary)
+        Ok(Made {
+            summary,
+            failure,
+            revision,
+            replies,
+            ask_again_at,
+        })
+    }
+
+    async fn keep_summary(&self, meeting: &MeetingId, version: u64, made: Made) -> Result<(), Error> {
+        let new = NewSummary {
+            version,
+            summary: &made.summary,
+            revision: made.revision,
+            made_at: unix_now(),
+            ask_again_at: made.ask_again_at,
+        };
+        self.context.database.store_summary(meeting, new).await?;
+        if made.ask_again_at.is_none() {
+            made.replies.forget().await;
+        }
+        Ok(())
     }
 
     /// What is stored, unless another version stored it in a form that this one can't read: then it is made anew.
@@ -424,6 +527,40 @@ impl Stages {
             warn!(meeting.id = %meeting, "can't note why meeting {meeting} failed: {error}");
         }
     }
+}
+
+/// A summary, and what is left of making it.
+struct Made {
+    summary: Summary,
+    failure: Option<Error>,
+    /// Of the transcript that it was made from.
+    revision: u64,
+    replies: Replies,
+    ask_again_at: Option<UnixMillis>,
+}
+
+fn wishes_of(order: SummaryOrder, room: RoomWishes) -> Wishes {
+    Wishes {
+        language: order.language.or(room.language),
+        wish: order.instructions,
+    }
+}
+
+/// How long until a language model is asked again that failed like this, for so long; nothing if it isn't.
+fn ask_again_after(failure: ModelFailure, waited: Duration) -> Option<Duration> {
+    let may_come = failure != ModelFailure::Unusable && waited < ASKED_AGAIN_FOR;
+    may_come.then(|| (waited / 4).clamp(ASKED_AGAIN_FIRST, ASKED_AGAIN_LAST))
+}
+
+fn found(claimed: Result<Vec<PendingMeeting>, lectern_storage::Error>) -> Vec<PendingMeeting> {
+    claimed.unwrap_or_else(|error| {
+        warn!("can't look for meetings that are over: {error}");
+        Vec::new()
+    })
+}
+
+fn caught<T>(outcome: thread::Result<Result<T, Error>>) -> Result<T, Error> {
+    outcome.unwrap_or_else(|panic| Err(Error::Panicked(words_of(&*panic).to_owned())))
 }
 
 /// A file to be kept of a meeting.
@@ -872,6 +1009,18 @@ mod tests {
         stop.cancel();
         run(bench.worker(), stop).await;
         assert_eq!(bench.overview(&meeting).await.stage, Stage::Ended);
+    }
+
+    #[test]
+    fn model_that_is_away_is_asked_again_for_a_day() {
+        let wait = |failure, seconds| {
+            let wait = ask_again_after(failure, Duration::from_secs(seconds));
+            wait.map(|wait| wait.as_secs())
+        };
+        let away = [0, 60, 600, 3600, 86_399, 86_400].map(|seconds| wait(ModelFailure::Away, seconds));
+        assert_eq!(away, [Some(10), Some(15), Some(150), Some(900), Some(900), None]);
+        assert_eq!(wait(ModelFailure::Refused, 60), Some(15));
+        assert_eq!(wait(ModelFailure::Unusable, 60), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A lecture's summary: by the language model if there is one, else by counting words.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::task::spawn_blocking;
 
@@ -27,10 +27,13 @@ pub struct Wishes {
     pub wish: Option<String>,
 }
 
+/// How long a summary may take that nothing else waits for: thousands of tokens take a small machine minutes.
+pub const SUMMARY_PATIENCE: Duration = Duration::from_secs(15 * 60);
+
 /// A summary, and why it is not the language model's if one was asked.
 #[derive(Debug)]
 pub struct Summarised {
-    /// Says itself who made it.
+    /// Says itself who made it, and what kept a language model from it.
     pub summary: Summary,
     /// What went wrong with the language model, and what to do.
     pub failure: Option<Error>,
@@ -43,7 +46,8 @@ impl Summariser {
         Ok(Self { model })
     }
 
-    /// What says nothing needs no model. A model that fails leaves the built-in summary: pages come in any case.
+    /// What says nothing needs no model. A model that fails, or takes longer than `patience`, leaves the built-in summary:
+    /// pages come in any case.
     ///
     /// A question whose answer is among the `replies` isn't asked. Each other one is told to `watch` once nothing more is
     /// to be expected of it. Fails only by a panic.
@@ -51,12 +55,13 @@ impl Summariser {
         &self,
         lecture: Arc<Lecture>,
         wishes: Wishes,
+        patience: Duration,
         replies: &mut Replies,
         watch: impl FnMut(Exchange<'_>),
     ) -> Result<Summarised, Error> {
         let mut failure = None;
         if let Some(model) = self.model.as_ref().filter(|_| !lecture.segments.is_empty()) {
-            match model.summarise(&lecture, wishes, replies, watch).await {
+            match model.summarise(&lecture, wishes, patience, replies, watch).await {
                 Ok(summary) => {
                     return Ok(Summarised {
                         summary,
@@ -66,7 +71,10 @@ impl Summariser {
                 Err(error) => failure = Some(error),
             }
         }
-        let summary = compute(move || extractive(&lecture)).await?;
+        let mut summary = compute(move || extractive(&lecture)).await?;
+        if let Some(Error::Llm { failure, .. }) = failure {
+            summary = summary.instead_of_model(failure);
+        }
         Ok(Summarised { summary, failure })
     }
 }

@@ -12,7 +12,7 @@ mod russian;
 
 use serde::Serialize;
 
-use crate::GapReason;
+use crate::{GapReason, ModelFailure};
 
 /// The texts of pages and exports in one language.
 ///
@@ -75,6 +75,11 @@ pub struct Labels {
     pub(crate) extractive: &'static str,
     /// Who made the summary: the model of this name.
     pub(crate) written_by: &'static str,
+    /// Why a summary is not a language model's that was to write it, and whether its own is still to come.
+    pub(crate) model_away: &'static str,
+    pub(crate) model_refused: &'static str,
+    pub(crate) model_unusable: &'static str,
+    pub(crate) model_awaited: &'static str,
     /// Percent.
     pub(crate) covers: &'static str,
     pub(crate) outdated: &'static str,
@@ -102,6 +107,15 @@ impl Labels {
     /// The table that every font has the letters of.
     pub fn english() -> &'static Self {
         &english::LABELS
+    }
+
+    /// What went wrong with a language model, in words.
+    pub(crate) fn model_failure(&self, failure: ModelFailure) -> &'static str {
+        match failure {
+            ModelFailure::Away => self.model_away,
+            ModelFailure::Refused => self.model_refused,
+            ModelFailure::Unusable => self.model_unusable,
+        }
     }
 
     /// Why speech is missing, in words.

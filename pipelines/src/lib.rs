@@ -56,8 +56,8 @@ pub use segment::{Gap, GapReason, Participant, Segment, Word};
 pub use stage::Stage;
 pub use stt::{DEEPGRAM_CATCH_UP_RATE, ModelImprovement, STT_CLOSE_STREAM, SttSettings, stt_path_of_model};
 pub use summary::{
-    ActionItem, Chapter, CitedLine, KeyTerm, Message, Prompt, PromptFailure, PromptId, Question, ReplyForm,
-    Role, Summary, SummaryError, SummaryPlanner, SummarySettings, SummarySource, TOKEN_BUDGET_MIN,
-    WISH_CHARS_MAX, extractive,
+    ActionItem, Chapter, CitedLine, KeyTerm, Message, ModelAbsence, ModelFailure, Prompt, PromptFailure,
+    PromptId, Question, ReplyForm, Role, Summary, SummaryError, SummaryPlanner, SummarySettings,
+    SummarySource, TOKEN_BUDGET_MIN, WISH_CHARS_MAX, extractive,
 };
 pub use time::{MediaTime, UnixMillis};

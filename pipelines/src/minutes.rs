@@ -303,9 +303,15 @@ impl Minutes {
 /// Who made a summary and what it leaves out, in a line.
 pub(crate) fn source_note(summary: &Summary, labels: &Labels) -> String {
     let mut sentences = vec![match &summary.source {
-        SummarySource::Extractive => labels.extractive.to_owned(),
+        SummarySource::Extractive { .. } => labels.extractive.to_owned(),
         SummarySource::Model { name } => filled(labels.written_by, &plain(name)),
     }];
+    if let Some(absence) = summary.source.absence() {
+        sentences.push(labels.model_failure(absence.failure).to_owned());
+        if absence.is_awaited {
+            sentences.push(labels.model_awaited.to_owned());
+        }
+    }
     sentences.push(filled(labels.covers, &summary.coverage_percent.to_string()));
     if summary.is_outdated {
         sentences.push(labels.outdated.to_owned());

@@ -20,6 +20,8 @@ mod withheld;
 
 pub use extractive::extractive;
 pub(crate) use language::main_language;
-pub use model::{ActionItem, Chapter, CitedLine, KeyTerm, Question, Summary, SummarySource};
+pub use model::{
+    ActionItem, Chapter, CitedLine, KeyTerm, ModelAbsence, ModelFailure, Question, Summary, SummarySource,
+};
 pub use planner::{PromptFailure, SummaryError, SummaryPlanner, SummarySettings, TOKEN_BUDGET_MIN};
 pub use prompt::{Message, Prompt, PromptId, ReplyForm, Role, WISH_CHARS_MAX};

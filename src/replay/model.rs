@@ -99,7 +99,7 @@ impl ModelRecording {
             Ok(text) => Act::Reply(text.into()),
             Err(PromptFailure::FormRefused) => Act::Refuse(Refusal::Form),
             Err(PromptFailure::TooLong) => Act::Refuse(Refusal::Length),
-            Err(PromptFailure::Failed(_)) => return,
+            Err(PromptFailure::Failed { .. }) => return,
         };
         self.answers.push(Answer {
             prompt: prompt.name.clone(),

@@ -4,7 +4,7 @@ use std::{fmt::Write as _, fs, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
-use lectern_agent::{Exchange, Replies, Summariser, Wishes};
+use lectern_agent::{Exchange, Replies, SUMMARY_PATIENCE, Summariser, Wishes};
 use lectern_pipelines::{Lecture, Prompt, ReplyForm, Summary, SummaryPlanner, SummarySettings, extractive};
 
 use super::model::ModelRecording;
@@ -77,6 +77,7 @@ async fn ask(
         .summarise(
             Arc::clone(lecture),
             Wishes::default(),
+            SUMMARY_PATIENCE,
             &mut Replies::default(),
             watch,
         )
@@ -119,7 +120,7 @@ fn play(
             recording: None,
         },
         Err(error) => Summarised {
-            summary: extractive(lecture),
+            summary: extractive(lecture).instead_of_model(error.failure()),
             failure: Some(error.to_string()),
             recording: None,
         },

@@ -467,6 +467,11 @@ fn migrations(database: &Database) -> Vec<Migration> {
         ),
         (14, "share", include_str!("../migrations/0014_share.sql")),
         (15, "handover", include_str!("../migrations/0015_handover.sql")),
+        (
+            16,
+            "late summary",
+            include_str!("../migrations/0016_late_summary.sql"),
+        ),
     ]
     .into_iter()
     .map(|(version, name, text)| {

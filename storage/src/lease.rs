@@ -130,6 +130,33 @@ impl Database {
             Self::Sqlite(_) => CLAIM_PENDING_SQLITE,
             Self::Postgres(_) => CLAIM_PENDING_POSTGRES,
         };
+        self.claim(text, worker, now, until, limit).await
+    }
+
+    /// Takes up to `limit` meetings for `worker` that are rendered, held by nobody, and wait for a language model that is to
+    /// be asked again by now.
+    pub async fn claim_awaiting(
+        &self,
+        worker: &str,
+        now: UnixMillis,
+        until: UnixMillis,
+        limit: u32,
+    ) -> Result<Vec<PendingMeeting>, Error> {
+        let text = match self {
+            Self::Sqlite(_) => CLAIM_AWAITING_SQLITE,
+            Self::Postgres(_) => CLAIM_AWAITING_POSTGRES,
+        };
+        self.claim(text, worker, now, until, limit).await
+    }
+
+    async fn claim(
+        &self,
+        text: &'static str,
+        worker: &str,
+        now: UnixMillis,
+        until: UnixMillis,
+        limit: u32,
+    ) -> Result<Vec<PendingMeeting>, Error> {
         let mut claimed = transaction!(self, Write, "claim meetings that are over", |connection| {
             rows!(PendingRow, text, worker, now.0, until.0, i64::from(limit))
                 .fetch_all(&mut *connection)
@@ -201,22 +228,44 @@ const TOUCH_SQLITE: &str = "update meeting set last_seen_at = $3, lease_until = 
 const TOUCH_POSTGRES: &str = "update meeting set last_seen_at = $3, lease_until = $4
     where id in (select json_array_elements_text($1::json)) and lease_holder = $2 and stage = 'live' returning id";
 
+/// Takes the meetings that are `$due`, which is when `$column` was.
+macro_rules! claim {
+    ($due:literal, $column:literal, $lock:literal) => {
+        concat!(
+            "update meeting set lease_holder = $1, lease_until = $3 where id in (
+                select id from meeting
+                where ",
+            $due,
+            " and ",
+            $column,
+            " <= $2
+                    and (lease_holder is null or lease_holder = $1 or lease_until <= $2)
+                order by ",
+            $column,
+            ", id limit $4 ",
+            $lock,
+            "
+            ) returning id, room, stage, attempts, ",
+            $column
+        )
+    };
+}
+
 /// SQLite has one writer at a time: what is read here can't change before it is updated.
-const CLAIM_PENDING_SQLITE: &str = "update meeting set lease_holder = $1, lease_until = $3 where id in (
-        select id from meeting
-        where stage in ('ended', 'transcribed', 'summarised') and next_attempt_at <= $2
-            and (lease_holder is null or lease_holder = $1 or lease_until <= $2)
-        order by next_attempt_at, id limit $4
-    ) returning id, room, stage, attempts, next_attempt_at";
+const CLAIM_PENDING_SQLITE: &str = claim!(
+    "stage in ('ended', 'transcribed', 'summarised')",
+    "next_attempt_at",
+    ""
+);
+const CLAIM_AWAITING_SQLITE: &str = claim!("stage = 'rendered'", "ask_again_at", "");
 
 /// The same, where rows that another worker is just taking are passed over.
-const CLAIM_PENDING_POSTGRES: &str = "update meeting set lease_holder = $1, lease_until = $3 where id in (
-        select id from meeting
-        where stage in ('ended', 'transcribed', 'summarised') and next_attempt_at <= $2
-            and (lease_holder is null or lease_holder = $1 or lease_until <= $2)
-        order by next_attempt_at, id limit $4
-        for update skip locked
-    ) returning id, room, stage, attempts, next_attempt_at";
+const CLAIM_PENDING_POSTGRES: &str = claim!(
+    "stage in ('ended', 'transcribed', 'summarised')",
+    "next_attempt_at",
+    "for update skip locked"
+);
+const CLAIM_AWAITING_POSTGRES: &str = claim!("stage = 'rendered'", "ask_again_at", "for update skip locked");
 
 type PendingRow = (String, String, String, i64, i64);
 /// Id, room, start, last seen, lease, and how many (0 or 1) open offers there are of it.

@@ -208,7 +208,7 @@ impl Database {
                 "update meeting set stage = $3, ended_at = coalesce($4, ended_at), attempts = 0, failure = null,
                     next_attempt_at = $5
                 where id = $1 and stage = $2 and revision = coalesce($6, revision)
-                returning room, title, language,
+                returning room, title, language, ask_again_at,
                     cast((select count(*) from erasure where meeting_id = meeting.id) as bigint)",
                 meeting.as_str(),
                 from.as_str(),
@@ -220,12 +220,14 @@ impl Database {
             .fetch_optional(&mut *connection)
             .await?;
             // What is to be erased is nobody's business any more.
-            if let (Some((room, title, language, 0)), Stage::Rendered) = (&changed, to) {
+            if let (Some((room, title, language, ask_again_at, 0)), Stage::Rendered) = (&changed, to) {
+                let is_awaited = ask_again_at.is_some();
+                let data = json!({ "title": title, "language": language, "summaryAwaited": is_awaited });
                 let ready = Told {
                     room: Some(room.clone()),
                     meeting: Some(meeting.as_str().to_owned()),
                     at,
-                    data: json!({ "title": title, "language": language }).to_string(),
+                    data: data.to_string(),
                 };
                 tell_hooks!(self, connection, HookTopic::LectureReady, &[ready]);
             }
@@ -347,7 +349,7 @@ impl Database {
 }
 
 /// Room, title, language, and whether (1) it is to be erased.
-type AdvancedRow = (String, Option<String>, Option<String>, i64);
+type AdvancedRow = (String, Option<String>, Option<String>, Option<i64>, i64);
 
 /// Id, start, last seen, and whether (1) the SID asked for is one of its own.
 type LiveRow = (String, i64, i64, i64);

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use lectern_pipelines::{AccountId, MeetingId, Summary, UnixMillis};
+use lectern_pipelines::{AccountId, MeetingId, Summary, SummarySource, UnixMillis};
 
 use crate::{
     Database, Error,
@@ -22,6 +22,8 @@ pub struct NewSummary<'a> {
     pub revision: u64,
     /// When it was made.
     pub made_at: UnixMillis,
+    /// When a language model is asked again, whose summary takes this one's place.
+    pub ask_again_at: Option<UnixMillis>,
 }
 
 /// A summary that is to be made.
@@ -131,6 +133,29 @@ impl Database {
         })
     }
 
+    /// The newest summary, if it stands in for a language model's that is still to come.
+    pub async fn awaited_summary(&self, meeting: &MeetingId) -> Result<Option<SummaryVersion>, Error> {
+        let newest = self.summaries(meeting).await?.into_iter().next();
+        Ok(newest.filter(|newest| {
+            let source = newest.summary.as_ref().map(|summary| &summary.source);
+            let absence = source.and_then(SummarySource::absence);
+            absence.is_some_and(|absence| absence.is_awaited)
+        }))
+    }
+
+    /// Has the language model asked again at some other time, or not at all.
+    pub async fn ask_again_at(&self, meeting: &MeetingId, at: Option<UnixMillis>) -> Result<(), Error> {
+        transaction!(self, Write, "put off a summary", |connection| {
+            sql!(
+                "update meeting set ask_again_at = $2 where id = $1",
+                meeting.as_str(),
+                at.map(|at| at.0)
+            )
+            .execute(&mut *connection)
+            .await?;
+        })
+    }
+
     /// Stores a meeting's summary; lists show its title and language from now on.
     pub async fn store_summary(&self, meeting: &MeetingId, new: NewSummary<'_>) -> Result<(), Error> {
         let meeting = meeting.as_str();
@@ -141,10 +166,11 @@ impl Database {
         ];
         transaction!(self, Write, "store a summary", |connection| {
             sql!(
-                "update meeting set title = $2, language = $3 where id = $1",
+                "update meeting set title = $2, language = $3, ask_again_at = $4 where id = $1",
                 meeting,
                 without_nul(&new.summary.title),
-                new.summary.language.as_deref().map(without_nul)
+                new.summary.language.as_deref().map(without_nul),
+                new.ask_again_at.map(|at| at.0)
             )
             .execute(&mut *connection)
             .await?;

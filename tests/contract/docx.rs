@@ -68,7 +68,7 @@ fn summary() -> Summary {
         citations: vec![SegmentId::parse("SG_2000").expect("an id")],
     };
     Summary {
-        source: SummarySource::Extractive,
+        source: SummarySource::EXTRACTIVE,
         title: "Order".to_owned(),
         language: Some("en".to_owned()),
         abstract_lines: vec![cited("One is less than two.")],

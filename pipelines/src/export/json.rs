@@ -107,6 +107,11 @@ struct SummaryJson<'a> {
 struct SourceJson<'a> {
     kind: &'static str,
     model: Option<&'a str>,
+    /// Why no language model wrote it, where one was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<&'static str>,
+    #[serde(rename = "awaited", skip_serializing_if = "std::ops::Not::not")]
+    is_awaited: bool,
 }
 
 #[derive(Serialize)]
@@ -215,13 +220,17 @@ impl<'a> SummaryJson<'a> {
     fn of(summary: &'a Summary) -> Self {
         Self {
             source: match &summary.source {
-                SummarySource::Extractive => SourceJson {
+                SummarySource::Extractive { instead } => SourceJson {
                     kind: "extractive",
                     model: None,
+                    failure: instead.map(|absence| absence.failure.as_str()),
+                    is_awaited: instead.is_some_and(|absence| absence.is_awaited),
                 },
                 SummarySource::Model { name } => SourceJson {
                     kind: "model",
                     model: Some(name),
+                    failure: None,
+                    is_awaited: false,
                 },
             },
             title: &summary.title,

@@ -95,7 +95,7 @@ impl ExportFormat {
 /// | `segments[].words[]` | `text`, `startMs`, `endMs`, `confidence` (0 to 1) |
 /// | `gaps[]` | speech that is missing: `trackSid`, `identity`, `name`, `startMs`, `endMs`, `reason` |
 /// | `gaps[].reason` | `recogniser_away`, `recogniser_refused` or `recogniser_silent` |
-/// | `summary` | `null`, or `source` (`kind`: `extractive` or `model`, `model`: its name or `null`), `title`, `language`, `abstract[]`, `chapters[]` (`title`, `startMs`, `endMs`, `lines[]`), `keyTerms[]` (`term`, `explanation`, `citations[]`), `actionItems[]` (`text`, `owner`, `citations[]`), `questions[]` (`question`, `answer`, `citations[]`), `coveragePercent`, `droppedLines`; `olderThanTranscript`: `true`, and else absent, where something that it rests on was corrected after it was made |
+/// | `summary` | `null`, or `source` (`kind`: `extractive` or `model`, `model`: its name or `null`; `failure`: `away`, `refused` or `unusable` where a model was asked and gave none; `awaited`: `true`, and else absent, where its summary takes this one's place once it comes), `title`, `language`, `abstract[]`, `chapters[]` (`title`, `startMs`, `endMs`, `lines[]`), `keyTerms[]` (`term`, `explanation`, `citations[]`), `actionItems[]` (`text`, `owner`, `citations[]`), `questions[]` (`question`, `answer`, `citations[]`), `coveragePercent`, `droppedLines`; `olderThanTranscript`: `true`, and else absent, where something that it rests on was corrected after it was made |
 /// | `summary.abstract[]`, `…lines[]` | `text`, `citations[]`: ids of the segments it rests on |
 ///
 /// Readers must ignore fields they don't know.

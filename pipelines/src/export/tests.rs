@@ -107,7 +107,7 @@ pub(crate) fn summary() -> Summary {
         citations: citations.iter().map(|citation| id(citation)).collect(),
     };
     Summary {
-        source: SummarySource::Extractive,
+        source: SummarySource::EXTRACTIVE,
         title: "Time in [distributed] systems".to_owned(),
         language: Some("en".to_owned()),
         abstract_lines: vec![line("No clock can tell.", &["SG_ada_1200", "SG_bob_8000"])],

@@ -45,6 +45,10 @@ pub(super) static SIMPLIFIED: Labels = Labels {
 
     extractive: "内置摘要：句子摘自文字记录，并非由语言模型撰写。",
     written_by: "由语言模型 {} 根据文字记录撰写，可能有误。",
+    model_away: "语言模型无法连接，或未及时回答。",
+    model_refused: "语言模型拒绝了访问。",
+    model_unusable: "语言模型没有给出可用的回答。",
+    model_awaited: "待其摘要完成后，将取代本摘要。",
     covers: "涵盖文字记录的 {}%。",
     outdated: "摘要生成后，其所依据的文字已有更正。",
     one_line_left_out: "有 1 行因没有相应的发言为据而略去。",
@@ -94,6 +98,10 @@ pub(super) static TRADITIONAL: Labels = Labels {
 
     extractive: "內建摘要：句子摘自文字記錄，並非由語言模型撰寫。",
     written_by: "由語言模型 {} 根據文字記錄撰寫，可能有誤。",
+    model_away: "語言模型無法連線，或未及時回答。",
+    model_refused: "語言模型拒絕了存取。",
+    model_unusable: "語言模型沒有給出可用的回答。",
+    model_awaited: "待其摘要完成後，將取代本摘要。",
     covers: "涵蓋文字記錄的 {}%。",
     outdated: "摘要產生後，其所依據的文字已有更正。",
     one_line_left_out: "有 1 行因沒有相應的發言為據而略去。",

@@ -58,6 +58,10 @@ pub(super) static LABELS: Labels = Labels {
 
     extractive: "Built-in extractive summary: sentences picked from the transcript, written by no model.",
     written_by: "Written by the language model {} from the transcript; it may be wrong.",
+    model_away: "The language model could not be reached, or did not answer in time.",
+    model_refused: "The language model refused to be asked.",
+    model_unusable: "The language model gave no answer that could be used.",
+    model_awaited: "Its summary takes this one's place once it comes.",
     covers: "It covers {} % of the transcript.",
     outdated: "Words that it rests on were corrected after it was made.",
     one_line_left_out: "1 line was left out because nothing that was said bears it out.",

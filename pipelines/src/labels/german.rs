@@ -58,6 +58,10 @@ pub(super) static LABELS: Labels = Labels {
 
     extractive: "Eingebaute Zusammenfassung: Sätze aus dem Transkript, von keinem Sprachmodell geschrieben.",
     written_by: "Vom Sprachmodell {} nach dem Transkript geschrieben; sie kann falsch sein.",
+    model_away: "Das Sprachmodell war nicht erreichbar oder antwortete nicht rechtzeitig.",
+    model_refused: "Das Sprachmodell verweigerte den Zugang.",
+    model_unusable: "Das Sprachmodell gab keine brauchbare Antwort.",
+    model_awaited: "Seine Zusammenfassung ersetzt diese, sobald sie da ist.",
     covers: "Sie deckt {} % des Transkripts ab.",
     outdated: "Wörter, auf denen sie beruht, wurden danach korrigiert.",
     one_line_left_out: "1 Zeile wurde weggelassen, weil nichts Gesagtes sie stützt.",

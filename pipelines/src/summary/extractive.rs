@@ -13,7 +13,7 @@ use crate::Lecture;
 
 /// Summarises without any model, in any language, the same way every time.
 ///
-/// Says of itself that it is [`SummarySource::Extractive`]. It names no action items: counting words can't tell a
+/// Says of itself that it is [`SummarySource::EXTRACTIVE`]. It names no action items: counting words can't tell a
 /// promise from a story about one. It asks no questions either: a sentence with a hole where a term was, out of speech
 /// without full stops, mostly asks for a word and not for what was taught. A meeting in which nobody spoke gets a title and nothing else.
 pub fn extractive(lecture: &Lecture) -> Summary {
@@ -35,7 +35,7 @@ pub fn extractive(lecture: &Lecture) -> Summary {
     let topics = topics(&sentences, &weights);
     let key_phrases = text.phrases(&terms, KEY_TERMS_MAX);
     Summary {
-        source: SummarySource::Extractive,
+        source: SummarySource::EXTRACTIVE,
         title: text.title(&key_phrases),
         language: main_language(lecture),
         abstract_lines: text.overview(&topics),

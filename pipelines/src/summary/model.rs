@@ -40,7 +40,7 @@ impl Summary {
     /// What stands for a summary where nobody wants one: it says nothing.
     pub(crate) fn none(lecture: &Lecture) -> Self {
         Self {
-            source: SummarySource::Extractive,
+            source: SummarySource::EXTRACTIVE,
             title: lecture.called().to_owned(),
             language: main_language(lecture),
             abstract_lines: Vec::new(),
@@ -52,6 +52,17 @@ impl Summary {
             dropped_lines: 0,
             is_outdated: false,
         }
+    }
+
+    /// The same, which says why no language model wrote it.
+    #[must_use]
+    pub fn instead_of_model(self, failure: ModelFailure) -> Self {
+        let instead = Some(ModelAbsence {
+            failure,
+            is_awaited: false,
+        });
+        let source = SummarySource::Extractive { instead };
+        Self { source, ..self }
     }
 
     /// All that it says, but for its title.
@@ -93,12 +104,61 @@ impl Summary {
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum SummarySource {
     /// Built in: sentences as they were said, chosen by counting words.
-    Extractive,
+    Extractive {
+        /// Why no language model wrote it, where one was asked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        instead: Option<ModelAbsence>,
+    },
     /// A language model wrote it.
     Model {
         /// As the settings name it.
         name: String,
     },
+}
+
+impl SummarySource {
+    /// Where no language model was asked.
+    pub const EXTRACTIVE: Self = Self::Extractive { instead: None };
+
+    /// Why it is not a language model's, where one was asked.
+    pub fn absence(&self) -> Option<ModelAbsence> {
+        match self {
+            Self::Extractive { instead } => *instead,
+            Self::Model { .. } => None,
+        }
+    }
+}
+
+/// A language model that was asked for a summary and gave none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelAbsence {
+    /// What went wrong.
+    pub failure: ModelFailure,
+    /// Whether it is asked again, and its summary takes the other one's place.
+    pub is_awaited: bool,
+}
+
+/// What went wrong with a language model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelFailure {
+    /// It could not be reached, was too busy or too slow.
+    Away,
+    /// Its server would not be asked: a wrong key, no credit, an unknown model.
+    Refused,
+    /// What it answered could not be used.
+    Unusable,
+}
+
+impl ModelFailure {
+    /// As exports and the service name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Away => "away",
+            Self::Refused => "refused",
+            Self::Unusable => "unusable",
+        }
+    }
 }
 
 /// A sentence and what it rests on.

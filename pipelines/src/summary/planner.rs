@@ -11,7 +11,7 @@ use std::{
 use super::{
     language::main_language,
     line::{Line, transcript_lines},
-    model::Summary,
+    model::{ModelFailure, Summary},
     notes::{Note, Notes},
     prompt::{
         COMBINE, CONDENSE, Message, PART, Prompt, PromptId, REPAIR, ReplyForm, Role, SYSTEM, WISH, filled,
@@ -47,8 +47,13 @@ pub enum PromptFailure {
     FormRefused,
     /// The prompt is longer than the model takes; it is cut.
     TooLong,
-    /// There will be no reply, for this reason. Ends the summary.
-    Failed(String),
+    /// There will be no reply. Ends the summary.
+    Failed {
+        /// What kind of failure that is.
+        failure: ModelFailure,
+        /// In words, for the log.
+        reason: String,
+    },
 }
 
 /// Why there is no summary.
@@ -58,14 +63,30 @@ pub enum SummaryError {
     #[error("there is nothing to summarise")]
     NothingSaid,
     /// The model could not be asked.
-    #[error("{0}")]
-    Failed(String),
+    #[error("{reason}")]
+    Failed {
+        /// What kind of failure that is.
+        failure: ModelFailure,
+        /// In words, for the log.
+        reason: String,
+    },
     /// The server refuses a reply even as plain text.
     #[error("the server refuses every form of reply")]
     FormsRefused,
     /// No reply could be read, though each was asked for twice.
     #[error("none of the replies could be read")]
     Unreadable,
+}
+
+impl SummaryError {
+    /// What kind of failure it is.
+    pub fn failure(&self) -> ModelFailure {
+        match self {
+            Self::Failed { failure, .. } => *failure,
+            Self::FormsRefused => ModelFailure::Refused,
+            Self::NothingSaid | Self::Unreadable => ModelFailure::Unusable,
+        }
+    }
 }
 
 /// Asks a language model for the summary of a lecture, one [`Prompt`] after another.
@@ -225,7 +246,9 @@ impl SummaryPlanner {
             }
             Err(PromptFailure::FormRefused) => self.ask_simpler(task, form),
             Err(PromptFailure::TooLong) => self.cut(task),
-            Err(PromptFailure::Failed(reason)) => self.finish(Err(SummaryError::Failed(reason))),
+            Err(PromptFailure::Failed { failure, reason }) => {
+                self.finish(Err(SummaryError::Failed { failure, reason }));
+            }
         }
         if self.queue.is_empty() && self.open.is_empty() {
             self.next_phase();
@@ -854,10 +877,16 @@ mod tests {
     #[test]
     fn failure_ends_it_with_its_reason() {
         let planner = SummaryPlanner::new(&four_hours(), settings(8192));
-        let (outcome, prompts) = drive(planner, |_| Err(PromptFailure::Failed("401".to_owned())));
+        let (failure, reason) = (ModelFailure::Refused, "401".to_owned());
+        let (outcome, prompts) = drive(planner, |_| {
+            Err(PromptFailure::Failed {
+                failure,
+                reason: reason.clone(),
+            })
+        });
         assert_eq!(
             (outcome, prompts.len()),
-            (Err(SummaryError::Failed("401".to_owned())), 1)
+            (Err(SummaryError::Failed { failure, reason }), 1)
         );
     }
 

@@ -56,6 +56,7 @@ pub(crate) async fn held_meeting(world: &World, room: &str) -> MeetingId {
         summary: &summary,
         revision: 0,
         made_at: UnixMillis(5_000),
+        ask_again_at: None,
     };
     database.store_summary(&opened.id, new).await.expect("stored");
     for (from, to) in Stage::ALL.iter().zip(&Stage::ALL[1..]) {

@@ -211,7 +211,10 @@ pub(crate) async fn news_is_stored_with_what_it_tells_of(place: &Place) {
     // One event, however many are told.
     assert!(everything.iter().any(|delivery| delivery.event == *caption));
     let data: Value = serde_json::from_str(&about[2].event.data).expect("JSON");
-    assert_eq!(data, json!({ "title": "Zahlen", "language": "de" }));
+    assert_eq!(
+        data,
+        json!({ "title": "Zahlen", "language": "de", "summaryAwaited": false })
+    );
 
     let ping = database
         .queue_ping(&own, UnixMillis(40_000))

@@ -152,6 +152,7 @@ macro_rules! database_contract {
         crate::contract!($open, summaries:
             summaries_are_asked_for_made_and_kept
             unreadable_summary_is_made_anew
+            language_model_that_is_away_is_asked_again
         );
         crate::contract!($open, writing:
             writer_answers_each_segment_once_it_is_stored

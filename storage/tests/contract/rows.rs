@@ -697,6 +697,7 @@ pub(crate) async fn summary_and_artifacts_are_replaced(place: &Place) {
             summary: &summary,
             revision: 0,
             made_at: UnixMillis(5),
+            ask_again_at: None,
         };
         database.store_summary(&meeting, new).await.expect("stored");
         assert_eq!(database.summary(&meeting).await.expect("readable"), Some(summary));

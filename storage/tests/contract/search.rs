@@ -18,7 +18,7 @@ use crate::{
 /// A summary that rests on the segment `SG_0`.
 pub(crate) fn summary(title: &str, line: &str) -> Summary {
     Summary {
-        source: SummarySource::Extractive,
+        source: SummarySource::EXTRACTIVE,
         title: title.to_owned(),
         language: Some("en".to_owned()),
         abstract_lines: vec![CitedLine {
@@ -41,6 +41,7 @@ pub(crate) async fn summarised(place: &Place, meeting: &MeetingId, summary: &Sum
         summary,
         revision: 0,
         made_at: UnixMillis(9),
+        ask_again_at: None,
     };
     place.database.store_summary(meeting, new).await.expect("stored");
 }

@@ -1,6 +1,8 @@
 //! What every database has to do about summaries.
 
-use lectern_pipelines::{AccountId, MeetingId, Stage, Summary, UnixMillis};
+use lectern_pipelines::{
+    AccountId, MeetingId, ModelAbsence, ModelFailure, Stage, Summary, SummarySource, UnixMillis,
+};
 use lectern_storage::{Database, NewSummary, SUMMARIES_KEPT_MAX, SummaryOrder, SummaryTask};
 
 use crate::{search::summary, things::Place};
@@ -26,6 +28,7 @@ async fn make(database: &Database, meeting: &MeetingId, version: u64, summary: &
         summary,
         revision: 0,
         made_at: UnixMillis(80),
+        ask_again_at: None,
     };
     database.store_summary(meeting, new).await.expect("stored");
 }
@@ -115,6 +118,61 @@ pub(crate) async fn summaries_are_asked_for_made_and_kept(place: &Place) {
     let kept = database.summaries(&meeting).await.expect("listed");
     assert_eq!(kept.len(), SUMMARIES_KEPT_MAX as usize);
     assert_eq!(kept.last().map(|oldest| oldest.version), Some(3));
+}
+
+pub(crate) async fn language_model_that_is_away_is_asked_again(place: &Place) {
+    let (database, meeting) = (&place.database, place.meeting("a", 0).await);
+    advance(database, &meeting, Stage::Live, Stage::Transcribed).await;
+    let claim = async |now, holder| {
+        let until = UnixMillis(now + 10);
+        let claimed = database.claim_awaiting(holder, UnixMillis(now), until, 5).await;
+        let claimed = claimed.expect("claimed");
+        assert!(claimed.iter().all(|claimed| claimed.id == meeting));
+        claimed.len()
+    };
+    let made = summary("Quotes", "One.");
+    let awaited = Summary {
+        source: SummarySource::Extractive {
+            instead: Some(ModelAbsence {
+                failure: ModelFailure::Away,
+                is_awaited: true,
+            }),
+        },
+        ..made.clone()
+    };
+    let store = async |summary: &Summary, ask_again_at| {
+        let new = NewSummary {
+            version: 1,
+            summary,
+            revision: 0,
+            made_at: UnixMillis(80),
+            ask_again_at,
+        };
+        database.store_summary(&meeting, new).await.expect("stored");
+    };
+    store(&awaited, Some(UnixMillis(100))).await;
+    assert_eq!(
+        to_make(database, &meeting).await,
+        None,
+        "pages need not wait for it"
+    );
+    assert_eq!(claim(200, "one").await, 0, "they come first");
+    advance(database, &meeting, Stage::Transcribed, Stage::Rendered).await;
+    assert_eq!(claim(99, "one").await, 0);
+    assert_eq!(claim(100, "one").await, 1);
+    assert_eq!(claim(101, "two").await, 0, "somebody asks already");
+    let waiting = database.awaited_summary(&meeting).await.expect("readable");
+    assert_eq!(
+        waiting.map(|waiting| (waiting.version, waiting.made_at)),
+        Some((1, Some(UnixMillis(80))))
+    );
+    let later = database.ask_again_at(&meeting, Some(UnixMillis(300))).await;
+    later.expect("stored");
+    assert_eq!(claim(299, "two").await, 0);
+    assert_eq!(claim(300, "two").await, 1);
+    store(&made, None).await;
+    assert_eq!(database.awaited_summary(&meeting).await.expect("readable"), None);
+    assert_eq!(claim(900, "two").await, 0);
 }
 
 pub(crate) async fn unreadable_summary_is_made_anew(place: &Place) {

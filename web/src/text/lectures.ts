@@ -276,6 +276,30 @@ export const lecture = {
     "zh-Hans": "由 {model} 完成",
     "zh-Hant": "由 {model} 完成",
   },
+  modelAway: {
+    en: "The language model could not be reached, or did not answer in time.",
+    ru: "Языковая модель была недоступна или не ответила вовремя.",
+    "zh-Hans": "语言模型无法连接，或未及时回答。",
+    "zh-Hant": "語言模型無法連線，或未及時回答。",
+  },
+  modelRefused: {
+    en: "The language model refused to be asked.",
+    ru: "Языковая модель отказала в доступе.",
+    "zh-Hans": "语言模型拒绝了访问。",
+    "zh-Hant": "語言模型拒絕了存取。",
+  },
+  modelUnusable: {
+    en: "The language model gave no answer that could be used.",
+    ru: "Языковая модель не дала пригодного ответа.",
+    "zh-Hans": "语言模型没有给出可用的回答。",
+    "zh-Hant": "語言模型沒有給出可用的回答。",
+  },
+  modelAwaited: {
+    en: "Its summary appears here once it comes.",
+    ru: "Её изложение появится здесь, как только будет готово.",
+    "zh-Hans": "待其摘要完成后，将显示在此处。",
+    "zh-Hant": "待其摘要完成後，將顯示在此處。",
+  },
   byQuotes: {
     en: "in its own sentences",
     ru: "его же предложениями",

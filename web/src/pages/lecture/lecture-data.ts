@@ -15,7 +15,14 @@ export interface Line {
 }
 
 export interface Summary {
-  source: { kind: "model" | "extractive"; model: string | null };
+  source: {
+    kind: "model" | "extractive";
+    model: string | null;
+    /** Why no language model wrote it, where one was asked. */
+    failure?: "away" | "refused" | "unusable";
+    /** Whether a language model's summary will take its place. */
+    awaited?: true;
+  };
   title: string;
   language: string | null;
   abstract: Line[];
@@ -34,6 +41,8 @@ export type Lecture = Omit<Schemas["WholeLecture"], "summary" | "gaps"> & {
 
 /** How often something that is still being made is looked at. */
 const RENEWED_MS = 4_000;
+/** And what a language model writes once it is back. */
+const AWAITED_MS = 30_000;
 
 export function useLecture(id: string) {
   const isOrdered = useIsOrdered(id);
@@ -42,7 +51,10 @@ export function useLecture(id: string) {
   const lecture = useQuery({
     queryKey: ["lecture", id, "whole", token],
     queryFn: async () => (await answered(api.GET("/api/lectures/{lectureId}", call))) as unknown as Lecture,
-    refetchInterval: ({ state }) => (isOrdered || state.data?.stage !== "rendered" ? RENEWED_MS : false),
+    refetchInterval: ({ state }) => {
+      if (isOrdered || state.data?.stage !== "rendered") return RENEWED_MS;
+      return state.data.summary?.source.awaited ? AWAITED_MS : false;
+    },
   });
   return { lecture, isOrdered };
 }

@@ -101,16 +101,20 @@ function Citation({ starts, citations }: { starts: Map<string, number>; citation
 
 const CITATIONS_SHOWN = 3;
 
+const FAILURES = { away: "modelAway", refused: "modelRefused", unusable: "modelUnusable" } as const;
+
 /** Where it came from, and how much of the lecture it rests on. */
 function Source({ summary }: { summary: Summary }) {
   const text = useText(texts);
   const language = useLanguage();
   const percent = new Intl.NumberFormat(language, { style: "percent" }).format(summary.coveragePercent / 100);
-  const { model } = summary.source;
+  const { model, failure, awaited } = summary.source;
   const source = model === null ? text.byQuotes : fill(text.byModel, { model });
   return (
     <p className={styles["source"]} lang={language}>
       {fill(text.coverage, { percent, source })}
+      {failure && ` ${text[FAILURES[failure]]}`}
+      {awaited && ` ${text.modelAwaited}`}
     </p>
   );
 }
