@@ -22,6 +22,8 @@ mod meeting;
 mod outage;
 #[path = "contract/pages.rs"]
 mod pages;
+#[path = "contract/restart.rs"]
+mod restart;
 #[path = "contract/service.rs"]
 mod service;
 #[path = "contract/speech_log.rs"]

@@ -25,12 +25,12 @@ use serde_json::{Value, json};
 pub(crate) struct Server {
     pub(crate) livekit: LiveKit,
     child: Child,
+    port: u16,
     folder: PathBuf,
 }
 
 impl Server {
     pub(crate) fn start(folder: &Path) -> Self {
-        let program = variable("LIVEKIT_SERVER");
         let (port, tcp_port) = (free_port(), free_port());
         let udp_port = UdpSocket::bind("127.0.0.1:0")
             .and_then(|socket| socket.local_addr())
@@ -42,19 +42,7 @@ impl Server {
              ips: {{includes: [127.0.0.1/32]}}\nkeys:\n  devkey: {SECRET}\n\
              room:\n  empty_timeout: 20\n  departure_timeout: 3\n"
         );
-        let path = folder.join("livekit.yaml");
-        fs::write(&path, config).expect("written");
-        let log = fs::File::create(folder.join("livekit.log")).expect("a log");
-        let child = Command::new(program)
-            .arg("--config")
-            .arg(&path)
-            .stdout(log.try_clone().expect("a log"))
-            .stderr(log)
-            .spawn()
-            .expect("livekit-server runs");
-        wait_for("livekit-server", Duration::from_secs(20), || {
-            TcpStream::connect(("127.0.0.1", port)).is_ok()
-        });
+        fs::write(folder.join("livekit.yaml"), config).expect("written");
         let livekit = LiveKit {
             url: format!("ws://127.0.0.1:{port}"),
             api_key: "devkey".to_owned(),
@@ -62,15 +50,41 @@ impl Server {
         };
         Self {
             livekit,
-            child,
+            child: Self::run(folder, port),
+            port,
             folder: folder.to_owned(),
         }
     }
 
+    fn run(folder: &Path, port: u16) -> Child {
+        let log = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(folder.join("livekit.log"))
+            .expect("a log");
+        let child = Command::new(variable("LIVEKIT_SERVER"))
+            .arg("--config")
+            .arg(folder.join("livekit.yaml"))
+            .stdout(log.try_clone().expect("a log"))
+            .stderr(log)
+            .spawn()
+            .expect("livekit-server runs");
+        wait_for("livekit-server", Duration::from_secs(20), || {
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
+        child
+    }
+
+    /// Ends it as a crash would, and starts it again: it knows no room any more.
+    pub(crate) fn restart(&mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it is our child");
+        self.child = Self::run(&self.folder, self.port);
+    }
+
     /// Where it listens, on loopback.
     pub(crate) fn port(&self) -> u16 {
-        let (_, port) = self.livekit.url.rsplit_once(':').expect("a URL with a port");
-        port.parse().expect("a port")
+        self.port
     }
 
     /// Lets a participant in, who may also set its own attributes.
@@ -197,7 +211,14 @@ impl Lectern {
 
     /// Sends SIGTERM to our own child.
     pub(crate) fn terminate(&self) {
-        let status = Command::new("kill").arg(self.child.id().to_string()).status();
+        self.signal("TERM");
+    }
+
+    /// Sends our own child a signal: `STOP` has it stand still until `CONT`.
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args([&format!("-{name}"), &self.child.id().to_string()])
+            .status();
         assert!(status.expect("kill runs").success());
     }
 

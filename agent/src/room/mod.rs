@@ -344,6 +344,7 @@ impl Room {
             SdkEvent::Reconnected => {
                 self.check_sid();
                 self.survey();
+                self.ask_again();
                 self.ready.push_back(RoomEvent::Reconnected);
             }
             SdkEvent::RoomUpdated { .. } | SdkEvent::Moved { .. } => self.check_sid(),
@@ -356,6 +357,17 @@ impl Room {
     fn survey(&mut self) {
         for participant in self.participants().values() {
             self.meet(participant);
+        }
+    }
+
+    /// For tracks that we were told of while the connection came back: then the SDK asks the server that is gone for them.
+    fn ask_again(&mut self) {
+        for participant in self.participants().values() {
+            for publication in participant.track_publications().values() {
+                if publication.is_desired() && publication.track().is_none() {
+                    publication.set_subscribed(true);
+                }
+            }
         }
     }
 
