@@ -6,7 +6,7 @@ use lectern_agent::{LiveKit, delete_room};
 use lectern_pipelines::RoomName;
 use tempfile::TempDir;
 use tokio::{
-    process::Command,
+    process::{Child, Command},
     time::{Instant, sleep},
 };
 
@@ -25,6 +25,8 @@ use crate::{
 pub(crate) struct Bench {
     pub(crate) surroundings: Surroundings,
     pub(crate) server: u32,
+    /// LiveKit's server, if it was started again by us.
+    pub(crate) restarted: Option<Child>,
     pub(crate) recogniser: Role<recogniser::Report>,
     pub(crate) people: Role<people::Report>,
     pub(crate) window: Duration,
@@ -52,6 +54,7 @@ impl Bench {
                 database_url: None,
             },
             server,
+            restarted: None,
             recogniser,
             people: Role::start("people")?,
             window: Duration::from_secs(seconds),
@@ -141,6 +144,20 @@ impl Bench {
             .iter()
             .filter(|burst| counts(burst))
             .all(|burst| has_final(burst.number))
+    }
+
+    /// When a speaker had its connection again, after some moment at which it lost it.
+    pub(crate) async fn is_back(&self, room: &str, after: f64) -> anyhow::Result<f64> {
+        let back = self
+            .people
+            .reports
+            .wait_for("a speaker to be back", PATIENCE, |reports| {
+                reports.iter().find_map(|report| match report {
+                    people::Report::Back { room: back, at } if back == room && *at > after => Some(*at),
+                    _ => None,
+                })
+            });
+        back.await
     }
 
     /// The first burst that began after some moment.

@@ -51,6 +51,8 @@ pub(crate) enum Report {
     Joined { room: String, began_at: f64 },
     /// A speaker could not enter.
     Failed { room: String, reason: String },
+    /// A speaker whose connection was lost has it again since then.
+    Back { room: String, at: f64 },
     /// A burst was sent.
     Played(Played),
     /// A caption came.
@@ -134,7 +136,7 @@ async fn attend(
         began_at,
     });
     let reader = tokio::spawn(note_captions(join.room.clone(), captions));
-    speak(&join, &microphone, packets, wish).await;
+    speak(&join, &speaker, &microphone, packets, wish).await;
     speaker.leave().await;
     reader.await?;
     Ok(())
@@ -153,14 +155,27 @@ async fn note_captions(room: String, mut captions: mpsc::UnboundedReceiver<Heard
 }
 
 /// Sends a packet every 20 ms, with or without a burst in it, as a microphone without DTX does.
-async fn speak(join: &Join, microphone: &NativeAudioSource, packets: &Packets, wish: watch::Receiver<Wish>) {
+async fn speak(
+    join: &Join,
+    speaker: &Speaker,
+    microphone: &NativeAudioSource,
+    packets: &Packets,
+    wish: watch::Receiver<Wish>,
+) {
     let period = (join.period_ms / PACKET_MS) as u32;
     let silence = packets.silence();
     let mut ticks = interval_at(Instant::now(), Duration::from_millis(PACKET_MS));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let (mut sound, mut began_at): (&[Arc<[u8]>], f64) = (&[], 0.0);
+    let mut was_connected = true;
     for position in 0.. {
         ticks.tick().await;
+        let is_connected = speaker.is_connected();
+        if is_connected && !was_connected {
+            let room = join.room.clone();
+            report(&Report::Back { room, at: now_ms() });
+        }
+        was_connected = is_connected;
         let number = join.first.wrapping_add((position / period) as u8);
         let step = u64::from(position % period);
         let wish = *wish.borrow();

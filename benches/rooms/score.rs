@@ -41,7 +41,7 @@ impl Notes {
             people::Report::Joined { room, began_at } => self.joined.push((room, began_at)),
             people::Report::Played(played) => self.played.push(played),
             people::Report::Caption(caption) => self.captions.push(caption),
-            people::Report::Failed { .. } | people::Report::AllLeft => {}
+            people::Report::Back { .. } | people::Report::Failed { .. } | people::Report::AllLeft => {}
         }
     }
 

@@ -136,6 +136,17 @@ impl Worker {
         self.log.all().into_iter().find(is_it)
     }
 
+    /// When it was in a room for the first time after some moment, because it came or because its connection was back.
+    pub(crate) fn was_in(&self, room: &str, after: f64) -> Option<f64> {
+        let is_in = |line: &LogLine| {
+            let message = line.message.as_str();
+            line.room.as_deref() == Some(room)
+                && line.at > after
+                && (message.starts_with("listening in") || message.ends_with("is back"))
+        };
+        self.log.all().iter().find(|line| is_in(line)).map(|line| line.at)
+    }
+
     pub(crate) async fn terminate(mut self) -> anyhow::Result<ExitStatus> {
         let status = Command::new("kill").arg(self.id.to_string()).status().await?;
         anyhow::ensure!(status.success(), "kill: {status}");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use livekit::{
-    Room as Connection, RoomEvent as SdkEvent, RoomOptions, StreamReader,
+    ConnectionState, Room as Connection, RoomEvent as SdkEvent, RoomOptions, StreamReader,
     options::TrackPublishOptions,
     track::{LocalAudioTrack, LocalTrack, TrackSource},
     webrtc::{
@@ -111,6 +111,11 @@ impl Speaker {
                 })?;
         }
         Ok(())
+    }
+
+    /// Whether what is said now goes to the server, and captions come from it.
+    pub fn is_connected(&self) -> bool {
+        self.connection.connection_state() == ConnectionState::Connected
     }
 
     /// Leaves the room.

@@ -1,6 +1,6 @@
 //! Faults of every kind, one and two at a time: what was said is heard, once.
 
-use std::{fmt, io::Write as _, time::Duration};
+use std::{fmt, fs::File, io::Write as _, process::Stdio, time::Duration};
 
 use anyhow::Context as _;
 use tokio::{
@@ -12,7 +12,8 @@ use crate::{
     bench::{Bench, USUAL},
     database::cuttable_database,
     measure::now_ms,
-    people,
+    parts::hearing::{IN_FLIGHT_MS, Surroundings, named},
+    people::{self, Played},
     recogniser::{Failure, Order, bursts_in},
     score::{NEVER_SAID, Score},
     variable,
@@ -27,6 +28,8 @@ enum Fault {
     Recogniser(Failure, u64),
     /// LiveKit's server stands still for so many seconds.
     ServerFrozen(u64),
+    /// It is killed, and started again so many seconds later.
+    ServerKilled(u64),
     /// No way to the database for so many seconds.
     DatabaseAway(u64),
     /// The worker in the room is killed; another one is there.
@@ -66,51 +69,6 @@ impl Luck {
         let mut fault = || EVERY[self.below(EVERY.len())];
         let faults = vec![fault(), fault()];
         (faults, [Room::GoesOn, Room::Deleted][self.below(2)])
-    }
-}
-
-/// The processes and wires that faults befall.
-struct Surroundings {
-    workers: Vec<Worker>,
-    /// The way to Postgres; SQLite has none that could be cut.
-    database: Option<Wire>,
-    /// When LiveKit's server last stood still, from and until.
-    frozen: Option<(f64, f64)>,
-}
-
-impl Surroundings {
-    /// The end of what can be heard in a room whose deletion was asked for then, if that is not its deletion. Of what is
-    /// said to a server that stands still, it hands on nothing if the first thing that it does again is to delete the room.
-    fn heard_until(&self, asked_at: f64) -> Option<f64> {
-        let frozen = self.frozen.filter(|(_, until)| asked_at < *until);
-        frozen.map(|(from, _)| from)
-    }
-
-    /// The bursts amid which LiveKit's server stopped: they come in two pieces, if at all, each of them a burst.
-    fn cut_by_freeze(&self, played: &[people::Played]) -> Vec<String> {
-        let is_cut = |burst: &&people::Played| {
-            self.frozen
-                .is_some_and(|(from, _)| (burst.began_at..burst.ended_at).contains(&from))
-        };
-        let cut = played.iter().filter(is_cut);
-        cut.map(|burst| named(&burst.room, burst.number)).collect()
-    }
-
-    /// Which bursts nobody could hear: no worker was in the room from some moment on until the next one came, or LiveKit's
-    /// server stood still for longer than its queue is.
-    fn unheard(&self, room: &str, since: Option<f64>) -> impl Fn(&people::Played) -> bool + use<> {
-        let since = since.unwrap_or(f64::INFINITY);
-        let entered = self.workers.iter().filter_map(|worker| worker.listening(room));
-        let entered_at = entered
-            .map(|line| line.at)
-            .find(|at| *at > since)
-            .map_or(f64::INFINITY, |at| at + SUBSCRIBING_MS);
-        let frozen = self.frozen.unwrap_or_default();
-        move |burst| {
-            let while_nobody_listened = burst.ended_at > since - IN_FLIGHT_MS && burst.began_at < entered_at;
-            let was_dropped = burst.ended_at > frozen.0 && burst.began_at < frozen.1 - SERVER_QUEUE_MS;
-            while_nobody_listened || was_dropped
-        }
     }
 }
 
@@ -158,6 +116,7 @@ impl Bench {
             workers: Vec::new(),
             database,
             frozen: None,
+            killed: Vec::new(),
         };
         let mut outcomes = Vec::new();
         for number in 0.. {
@@ -192,6 +151,7 @@ impl Bench {
         let room = self.join(1, USUAL).await?.remove(0);
         self.captioned(&room, 0.0).await?;
         let from = now_ms() - USUAL.as_millis() as f64;
+        surroundings.killed.clear();
         let mut unheard_since = None;
         for fault in faults {
             unheard_since = self.inflict(surroundings, *fault, &room).await?.or(unheard_since);
@@ -202,6 +162,8 @@ impl Bench {
         let deleted_at = match end {
             Room::GoesOn => f64::INFINITY,
             Room::Deleted => {
+                // A server that was started again knows no room before somebody comes.
+                self.speaker_back(surroundings, &room).await?;
                 let asked_at = now_ms();
                 self.delete(&room).await?;
                 surroundings.heard_until(asked_at).unwrap_or_else(now_ms)
@@ -211,7 +173,7 @@ impl Bench {
         if let Some(database) = &surroundings.database {
             database.mend();
         }
-        let cut = surroundings.cut_by_freeze(&self.played(&room));
+        let cut = surroundings.cut(&self.played(&room));
         let mut outcome = match end {
             Room::GoesOn => {
                 self.judge_captions(surroundings, &room, from, unheard_since)
@@ -237,8 +199,9 @@ impl Bench {
             }
         }
         // What is left of a burst may sound like another one.
-        let is_frozen = faults.iter().any(|fault| matches!(fault, Fault::ServerFrozen(_)));
-        let is_piece = |name: &String| cut.contains(name) || is_frozen && name.ends_with(NEVER_SAID);
+        let stops_server = |fault: &Fault| matches!(fault, Fault::ServerFrozen(_) | Fault::ServerKilled(_));
+        let was_stopped = faults.iter().any(stops_server);
+        let is_piece = |name: &String| cut.contains(name) || was_stopped && name.ends_with(NEVER_SAID);
         outcome.score.doubled.retain(|name| !is_piece(name));
         anyhow::ensure!(
             outcome.score.expected + outcome.unheard > 1,
@@ -282,8 +245,13 @@ impl Bench {
                 surroundings.frozen = Some((from, from + seconds as f64 * 1000.0));
                 tokio::spawn(async move {
                     sleep(Duration::from_secs(seconds)).await;
-                    signal("CONT", &server).await.expect("it was stopped");
+                    // It may have been killed meanwhile.
+                    signal("CONT", &server).await.ok();
                 });
+            }
+            Fault::ServerKilled(seconds) => {
+                surroundings.killed.push(now_ms());
+                self.restart_server(Duration::from_secs(seconds)).await?;
             }
             Fault::DatabaseAway(_) => {
                 let database = surroundings.database.as_ref();
@@ -323,12 +291,17 @@ impl Bench {
         let (began, over_at) = (Instant::now(), now_ms());
         let back_at = self.captioned(room, over_at).await?;
         sleep(2 * USUAL).await;
-        let is_unheard = surroundings.unheard(room, unheard_since);
+        let speaker_back = self.speaker_back(surroundings, room).await?;
+        let is_unheard = surroundings.unheard(room, unheard_since, &speaker_back);
+        // Nobody is sent the captions of what was said just before the server died.
+        let untold = |burst: &Played| {
+            let mut killed = surroundings.killed.iter();
+            killed.any(|killed| (0.0..CAPTIONED_MS).contains(&(killed - burst.ended_at)))
+        };
         self.people.order(&people::Order::Hush).await?;
         sleep(LAST_BURST).await;
-        while !self.is_caught_up(room, |burst| burst.began_at >= from && !is_unheard(burst))
-            && began.elapsed() < CATCH_UP
-        {
+        let is_awaited = |burst: &Played| burst.began_at >= from && !is_unheard(burst) && !untold(burst);
+        while !self.is_caught_up(room, is_awaited) && began.elapsed() < CATCH_UP {
             sleep(Duration::from_millis(100)).await;
         }
         let notes = self.end(&[room.to_owned()]).await?;
@@ -374,7 +347,8 @@ impl Bench {
     ) -> anyhow::Result<Outcome> {
         let began = Instant::now();
         self.people.order(&people::Order::Hush).await?;
-        let is_unheard = surroundings.unheard(room, unheard_since);
+        let speaker_back = self.speaker_back(surroundings, room).await?;
+        let is_unheard = surroundings.unheard(room, unheard_since, &speaker_back);
         let mut whole = self.played(room);
         whole.retain(|burst| burst.began_at >= from && burst.ended_at < deleted_at - IN_FLIGHT_MS);
         let heard = whole.iter().filter(|burst| !is_unheard(burst));
@@ -396,6 +370,39 @@ impl Bench {
     }
 }
 
+impl Bench {
+    /// Kills LiveKit's server, and starts it again later.
+    async fn restart_server(&mut self, after: Duration) -> anyhow::Result<()> {
+        signal("KILL", &self.server.to_string()).await?;
+        sleep(after).await;
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.surroundings.log.with_file_name("livekit.log"))?;
+        let server = Command::new(variable("LIVEKIT_SERVER")?)
+            .args(["--config", &variable("LIVEKIT_YAML")?])
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .context("LiveKit's server does not start")?;
+        self.server = server.id().context("it was just started")?;
+        self.restarted = Some(server);
+        Ok(())
+    }
+
+    /// When the speaker was back after each of the times that LiveKit's server was killed.
+    async fn speaker_back(&self, surroundings: &Surroundings, room: &str) -> anyhow::Result<Vec<f64>> {
+        let mut back = Vec::new();
+        for killed in &surroundings.killed {
+            back.push(self.is_back(room, *killed).await?);
+        }
+        Ok(back)
+    }
+}
+
 impl Fault {
     /// Until it is over.
     fn time(&self) -> Duration {
@@ -403,6 +410,7 @@ impl Fault {
             Self::Recogniser(_, seconds) | Self::ServerFrozen(seconds) | Self::DatabaseAway(seconds) => {
                 Duration::from_secs(*seconds)
             }
+            Self::ServerKilled(seconds) => Duration::from_secs(seconds + 5),
             Self::Crash | Self::Deploy => Duration::from_secs(5),
         }
     }
@@ -416,6 +424,7 @@ impl fmt::Display for Fault {
             Self::Recogniser(Failure::Unavailable, seconds) => write!(f, "recogniser 503 {seconds} s"),
             Self::Recogniser(Failure::Hang, seconds) => write!(f, "recogniser hung {seconds} s"),
             Self::ServerFrozen(seconds) => write!(f, "server frozen {seconds} s"),
+            Self::ServerKilled(seconds) => write!(f, "server killed, back after {seconds} s"),
             Self::DatabaseAway(seconds) => write!(f, "database away {seconds} s"),
             Self::Crash => write!(f, "worker killed"),
             Self::Deploy => write!(f, "worker replaced"),
@@ -442,11 +451,6 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// As [`Score`] names bursts.
-fn named(room: &str, burst: u8) -> String {
-    format!("{room}/{burst}")
-}
-
 struct Names<'a>(&'a [Fault]);
 
 impl fmt::Display for Names<'_> {
@@ -469,7 +473,7 @@ async fn signal(name: &str, process: &str) -> anyhow::Result<()> {
 
 const HEAD: &str = "fault                                                                    utterances  lost  doubled  unheard  captions again  caught up";
 /// What is always tried.
-const SHORT: [(&[Fault], Room); 7] = [
+const SHORT: [(&[Fault], Room); 8] = [
     (&[Fault::Recogniser(Failure::Refuse, 12)], Room::GoesOn),
     (
         &[Fault::Recogniser(Failure::Hang, 8), Fault::DatabaseAway(8)],
@@ -477,6 +481,7 @@ const SHORT: [(&[Fault], Room); 7] = [
     ),
     (&[Fault::Crash], Room::GoesOn),
     (&[Fault::Deploy], Room::GoesOn),
+    (&[Fault::ServerKilled(2)], Room::GoesOn),
     (&[Fault::Recogniser(Failure::Unavailable, 10)], Room::Deleted),
     (
         &[Fault::Recogniser(Failure::Refuse, 15), Fault::Crash],
@@ -485,7 +490,7 @@ const SHORT: [(&[Fault], Room); 7] = [
     (&[Fault::DatabaseAway(8), Fault::Crash], Room::Deleted),
 ];
 /// What is tried by itself and in pairs.
-const EVERY: [Fault; 11] = [
+const EVERY: [Fault; 12] = [
     Fault::Recogniser(Failure::Close, 0),
     Fault::Recogniser(Failure::Refuse, 5),
     Fault::Recogniser(Failure::Refuse, 20),
@@ -494,6 +499,7 @@ const EVERY: [Fault; 11] = [
     Fault::Recogniser(Failure::Hang, 5),
     Fault::Recogniser(Failure::Hang, 45),
     Fault::ServerFrozen(3),
+    Fault::ServerKilled(2),
     Fault::DatabaseAway(20),
     Fault::Crash,
     Fault::Deploy,
@@ -504,9 +510,5 @@ const BETWEEN: Duration = Duration::from_millis(2500);
 const LAST_BURST: Duration = Duration::from_secs(1);
 /// How long late words may take.
 const CATCH_UP: Duration = Duration::from_secs(90);
-/// Of what is said to it while it stands still, LiveKit's server (1.13.5) hands on so much, the latest: 70 packets of 20 ms.
-const SERVER_QUEUE_MS: f64 = 1_400.0;
-/// From when a worker is in a room until the first packet comes: LiveKit has to send it the tracks it asks for.
-const SUBSCRIBING_MS: f64 = 300.0;
-/// What is on its way when a process dies, or a room does.
-const IN_FLIGHT_MS: f64 = 500.0;
+/// Until what was said is on the speakers' screens.
+const CAPTIONED_MS: f64 = 1_500.0;

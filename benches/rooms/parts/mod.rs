@@ -5,6 +5,7 @@ mod end;
 mod failover;
 mod failures;
 mod growth;
+mod hearing;
 mod load;
 mod outage;
 mod peer;
