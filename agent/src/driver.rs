@@ -505,12 +505,12 @@ impl Driver {
     }
 
     fn tell_first_health(&mut self, track: &TrackSid) {
-        if let Some(state) = self.first_health
-            && self.clock.base.elapsed() < WAS_THERE_BEFORE
-        {
-            let track = track.clone();
-            self.room.captions().tell(Health { track, state });
-        }
+        let was_there = self.clock.base.elapsed() < WAS_THERE_BEFORE;
+        let state = self.first_health.filter(|_| was_there);
+        self.room.captions().tell(Health {
+            track: track.clone(),
+            state: state.unwrap_or(HealthState::Started),
+        });
     }
 
     fn handle_stt(&mut self, connection: ConnectionId, event: SttEvent) {

@@ -91,6 +91,8 @@ pub struct Health {
 /// How recognition of a track can fare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HealthState {
+    /// The track is heard from now on. Said once.
+    Started,
     /// Speech becomes captions.
     Listening,
     /// The recogniser is away; audio is kept and captions will follow.
@@ -111,6 +113,7 @@ impl HealthState {
     /// The name on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Started => "started",
             Self::Listening => "listening",
             Self::Interrupted => "interrupted",
             Self::Behind(_) => "behind",
@@ -125,7 +128,7 @@ impl HealthState {
     pub fn message(self) -> Cow<'static, str> {
         let seconds = self.speech().unwrap_or_default().as_secs_f64().ceil();
         let message = match self {
-            Self::Listening => "Speech becomes captions.",
+            Self::Started | Self::Listening => "Speech becomes captions.",
             Self::Interrupted => "The recogniser is away. What is said is kept, and captions will follow.",
             Self::Behind(_) => {
                 return format!(

@@ -242,7 +242,9 @@ struct Troubles(HashMap<TrackSid, HealthState>);
 impl Troubles {
     fn note(&mut self, health: &Health) {
         match health.state {
-            HealthState::Listening | HealthState::Resumed(_) => self.0.remove(&health.track),
+            HealthState::Started | HealthState::Listening | HealthState::Resumed(_) => {
+                self.0.remove(&health.track)
+            }
             trouble => self.0.insert(health.track.clone(), trouble),
         };
     }

@@ -33,6 +33,8 @@ test("a packet is a caption or a health", () => {
     track: "TR_1",
     health: "refused",
   });
+  const started = { type: "health", trackSid: "TR_1", state: "started", message: "…" };
+  assert.deepEqual(ofPacket(bytes(started)), { kind: "health", track: "TR_1", health: "listening" });
   const resumed = { type: "health", trackSid: "TR_1", state: "resumed", speechMs: 1800, message: "…" };
   assert.deepEqual(ofPacket(bytes(resumed)), { kind: "resumed", track: "TR_1", unheardMs: 1800 });
 });

@@ -50,6 +50,7 @@ function ofHealth({ trackSid, state, speechMs }: Json): CaptionEvent | null {
   if (typeof trackSid !== "string" || typeof state !== "string") return null;
   if (state === "resumed" && typeof speechMs === "number")
     return { kind: "resumed", track: trackSid, unheardMs: speechMs };
+  if (state === "started") return { kind: "health", track: trackSid, health: "listening" };
   if (!HEALTHS.includes(state)) return null;
   return { kind: "health", track: trackSid, health: state as Health };
 }
