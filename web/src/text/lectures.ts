@@ -58,6 +58,7 @@ export const lecture = {
   byChapter: { en: "By chapter", ru: "По главам", "zh-Hans": "各章内容", "zh-Hant": "各章內容" },
   keyTerms: { en: "Key terms", ru: "Ключевые понятия", "zh-Hans": "关键术语", "zh-Hant": "關鍵術語" },
   actionItems: { en: "Action items", ru: "Задачи", "zh-Hans": "待办事项", "zh-Hant": "待辦事項" },
+  questions: { en: "Questions", ru: "Вопросы", "zh-Hans": "问题", "zh-Hant": "問題" },
   transcript: { en: "Transcript", ru: "Стенограмма", "zh-Hans": "文字记录", "zh-Hant": "文字記錄" },
   chat: {
     en: "Written meanwhile",

@@ -29,6 +29,7 @@ export interface Summary {
   chapters: { title: string; startMs: number; endMs: number; lines: Line[] }[];
   keyTerms: { term: string; explanation: string; citations: string[] }[];
   actionItems: (Line & { owner: string | null })[];
+  questions: { question: string; answer: string; citations: string[] }[];
   coveragePercent: number;
   olderThanTranscript?: boolean;
 }

@@ -61,6 +61,18 @@ export function SummaryPart({ summary, segments }: Props) {
           </dl>
         </Part>
       )}
+      {summary.questions.length > 0 && (
+        <Part title={text.questions}>
+          {summary.questions.map((asked, index) => (
+            <details key={index} className={styles["question"]}>
+              <summary>{asked.question}</summary>
+              <p>
+                {asked.answer} {cited(asked)}
+              </p>
+            </details>
+          ))}
+        </Part>
+      )}
     </div>
   );
 }
