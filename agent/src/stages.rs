@@ -172,7 +172,6 @@ impl Stages {
         };
         match asked {
             Ok(true) => {
-                metrics::counter!("lectern_summaries_late_total").increment(1);
                 let (stage, attempts) = (Stage::Summarised, 0);
                 let summarised = PendingMeeting {
                     stage,
@@ -349,6 +348,9 @@ impl Stages {
             info!(meeting.id = %meeting, "meeting {meeting} still waits for its summary: {error}");
             database.ask_again_at(meeting, Some(later)).await?;
             return Ok(false);
+        }
+        if made.failure.is_none() {
+            metrics::counter!("lectern_summaries_late_total").increment(1);
         }
         // In this order: whoever dies in between has the pages made as they are, and the model asked again.
         database
