@@ -2,7 +2,7 @@
 SHELL := bash
 export PATH := $(CURDIR)/.dev/bin:$(CURDIR)/.dev/go/bin:$(CURDIR)/.dev/node/bin:$(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo test chaos interop lint ci bench bench-service bench-words endurance record fuzz clean
+.PHONY: help demo test test-whisper chaos interop lint ci bench bench-service bench-words endurance record fuzz clean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -15,6 +15,11 @@ test: ## Every test, against real servers that it starts and stops itself
 	scripts/setup test
 	scripts/with-services cargo test --locked --workspace --no-fail-fast
 	LECTERN_SERVICES="livekit postgres" scripts/with-services cargo test --locked --workspace --bench rooms -- --parts chaos
+
+test-whisper: ## The tests of the recogniser whisper, which is built for them (cmake and libclang)
+	scripts/setup whisper
+	cargo test --locked -p lectern-stt --features whisper --lib --test whisper
+	cargo test --locked -p lectern --features whisper --bin lectern whisper_model
 
 chaos: ## Faults of every kind for MINUTES=30, one and two at a time, chosen by SEED=1: which words are lost or doubled
 	scripts/setup test

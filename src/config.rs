@@ -17,6 +17,8 @@ use lectern_pipelines::{ModelImprovement, PageSize, SttSettings, is_language_tag
 use lectern_storage::{Addressing, DatabaseConfig, ObjectsConfig, S3Config};
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::whisper_model;
+
 /// The LiveKit server.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "LiveKit")]
@@ -71,6 +73,10 @@ pub(crate) struct SttArgs {
     /// Folder of the embedded recogniser's model; where the system's packages put it if not given.
     #[arg(long, env = "LECTERN_STT_MODEL_DIR")]
     pub(crate) stt_model_dir: Option<PathBuf>,
+    /// Model of whisper, with which the embedded recogniser then listens (in programs that were built with it): a ggml
+    /// file, or one of whisper.cpp's models by name, such as `base` or `small.en-q5_1`, which is fetched once.
+    #[arg(long, env = "LECTERN_WHISPER_MODEL")]
+    pub(crate) whisper_model: Option<String>,
 }
 
 /// The language model that writes summaries.
@@ -398,6 +404,8 @@ impl SttArgs {
             config.sessions_max = problems.number("STT_SESSIONS_MAX", &text, 1, 10_000);
         }
         config.model_dir.clone_from(&self.stt_model_dir);
+        config.whisper_model =
+            given(&self.whisper_model).and_then(|name| whisper_model::path(&name, problems));
         config
     }
 }

@@ -94,6 +94,11 @@ async fn recogniser(args: &UpArgs) -> anyhow::Result<String> {
     problems.finish()?;
     let mut found = Vec::new();
     if args.stt.wants_embedded() {
+        if let Some(name) = crate::whisper_model::unfetched(&config) {
+            anyhow::bail!(
+                "whisper's model {name} isn't fetched yet: `lectern up` and `lectern stt` fetch it when they start"
+            );
+        }
         let engine = tokio::task::spawn_blocking(move || lectern_stt::check(&config)).await??;
         found.push(format!(
             "{} {}, embedded: {}",

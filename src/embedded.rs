@@ -8,6 +8,7 @@ use lectern_agent::Stt;
 use crate::{
     config::{EMBEDDED, Problems, SttArgs},
     signals::Stop,
+    whisper_model,
 };
 
 /// Settings of `lectern stt`.
@@ -38,6 +39,7 @@ impl Drop for Embedded {
 impl Embedded {
     /// Starts the recogniser on a free port of this machine.
     pub(crate) async fn start(config: lectern_stt::Config) -> anyhow::Result<Self> {
+        let config = whisper_model::provide(config).await;
         let server = lectern_stt::Server::start(config).await.context(
             "the embedded recogniser does not start; give DEEPGRAM_API_KEY or DEEPGRAM_URL to use another",
         )?;
@@ -77,6 +79,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         .with_context(|| format!("cannot listen on {}", args.listen))?;
     let address = listener.local_addr()?;
     let stop = Stop::on_signals()?;
+    let config = whisper_model::provide(config).await;
     let server = lectern_stt::Server::start(config).await?;
     tracing::info!("listening on ws://{address}/v1/listen");
     server.serve(listener, async move { stop.asked().await }).await?;

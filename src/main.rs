@@ -14,6 +14,7 @@ mod replay;
 mod run;
 mod service_config;
 mod signals;
+mod whisper_model;
 
 use std::process::ExitCode;
 

@@ -1,7 +1,7 @@
 //! A local recogniser that speaks Deepgram's streaming protocol: what captions a room when no Deepgram key is set.
 //!
-//! `session.rs` is the protocol as a value, `pocketsphinx.rs` the engine, `pool.rs` shares its decoders between
-//! streams, `server.rs` and `stream.rs` put them on a socket.
+//! `session.rs` is the protocol as a value, `pocketsphinx.rs` the engine, or `whisper` with that feature; `pool.rs`
+//! shares its decoders between streams, `server.rs` and `stream.rs` put them on a socket.
 
 mod engine;
 mod pocketsphinx;
@@ -11,7 +11,10 @@ mod resample;
 mod server;
 mod session;
 mod stream;
+mod text;
 mod voice;
+#[cfg(any(test, feature = "whisper"))]
+mod whisper;
 mod wire;
 
 use std::path::PathBuf;
@@ -42,6 +45,8 @@ pub struct Config {
     pub model_dir: Option<PathBuf>,
     /// The engine's library; looked for by its usual names if not given.
     pub library: Option<PathBuf>,
+    /// A whisper model in ggml's format, to use whisper instead; an error where this program was built without it.
+    pub whisper_model: Option<PathBuf>,
     /// Time without audio or text after which a stream is closed.
     pub idle_max: Duration,
 }
@@ -55,6 +60,7 @@ impl Config {
             decoders_max: (DECODERS_PER_CORE * cores).min(DECODERS_MAX),
             model_dir: None,
             library: None,
+            whisper_model: None,
             idle_max: IDLE_MAX,
         }
     }

@@ -295,6 +295,7 @@ impl Decoder {
                         // The last frame is the word's own.
                         end_seconds: f64::from(last + 1 - begin) / FRAMES_PER_SECOND,
                         confidence: (functions.logmath_exp)(scale, posterior).clamp(0.0, 1.0),
+                        language: None,
                     });
                 }
                 segment = (functions.ps_seg_next)(segment);

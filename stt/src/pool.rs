@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::engine::{Decoder, Engine, EngineError, Voice};
+use crate::engine::{Decoder, Engine, EngineError, Language, Voice};
 use crate::session::{Answer, Command, Ticket};
 
 /// Commands that wait in front of a decoder; most are a tenth of a second of audio.
@@ -34,14 +34,16 @@ struct Idle {
 #[derive(Debug)]
 pub(crate) struct Speaker {
     id: u64,
+    language: Language,
     voice: Mutex<Option<Voice>>,
 }
 
 impl Speaker {
     /// A speaker who was never heard; `id` tells speakers apart.
-    pub(crate) fn new(id: u64) -> Self {
+    pub(crate) fn new(id: u64, language: Language) -> Self {
         Self {
             id,
+            language,
             voice: Mutex::new(None),
         }
     }
@@ -65,6 +67,11 @@ impl Pool {
             idle: Mutex::new(Vec::new()),
             places,
         }
+    }
+
+    /// What recognises here.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     /// Makes the first decoder before it is needed; blocks for a part of a second.
@@ -125,14 +132,14 @@ impl Pool {
         said: &mpsc::UnboundedSender<Said>,
     ) -> Result<(), EngineError> {
         let mut decoder = self.take(speaker.id)?;
-        decoder.start(locked(&speaker.voice).as_ref())?;
+        decoder.start(locked(&speaker.voice).as_ref(), speaker.language)?;
         let mut asked = None;
         while let Some(command) = commands.blocking_recv() {
             match command {
                 Command::Start => {}
                 Command::Audio(samples) => decoder.audio(&samples)?,
                 Command::Guess(ticket) => {
-                    let _ = said.send(Said::Answer(ticket, Answer::Words(decoder.words())));
+                    let _ = said.send(Said::Answer(ticket, decoder.guess()?));
                 }
                 Command::Finish(ticket) => {
                     asked = Some(ticket);
@@ -140,15 +147,18 @@ impl Pool {
                 }
             }
         }
-        let words = decoder.finish()?;
+        let answer = match asked {
+            Some(ticket) => Some((ticket, decoder.finish()?)),
+            None => decoder.abandon().map(|()| None)?,
+        };
         *locked(&speaker.voice) = decoder.voice();
         self.idle().push(Idle {
             decoder,
             speaker: Some(speaker.id),
             since: Instant::now(),
         });
-        if let Some(ticket) = asked {
-            let _ = said.send(Said::Answer(ticket, Answer::Words(words)));
+        if let Some((ticket, answer)) = answer {
+            let _ = said.send(Said::Answer(ticket, answer));
         }
         Ok(())
     }

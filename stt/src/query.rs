@@ -30,6 +30,8 @@ pub(crate) struct Listen {
     pub(crate) utterance_end_ms: Option<u32>,
     /// Whether the beginning of speech is told.
     pub(crate) speech_started: SpeechStarted,
+    /// The language that is asked for, as the client names it.
+    pub(crate) language: Option<String>,
 }
 
 /// How sure the format of the audio is.
@@ -81,7 +83,6 @@ impl Listen {
     /// Reads a query. Unknown parameters are let pass: Deepgram gets new ones all the time.
     pub(crate) fn parse(query: &str) -> Result<Self, Refusal> {
         let parameters = Parameters::parse(query);
-        english(parameters.last("language"))?;
         let channels = number(&parameters, "channels", 1)?;
         let channels = u16::try_from(channels)
             .ok()
@@ -110,6 +111,7 @@ impl Listen {
             } else {
                 SpeechStarted::Untold
             },
+            language: parameters.last("language").map(str::to_owned),
         })
     }
 }
@@ -165,17 +167,6 @@ fn percent_decoded(text: &str) -> String {
         }
     }
     String::from_utf8_lossy(&decoded).into_owned()
-}
-
-fn english(language: Option<&str>) -> Result<(), Refusal> {
-    match language.map(str::to_ascii_lowercase) {
-        None => Ok(()),
-        Some(language) if language.is_empty() || language == "multi" || language.starts_with("en") => Ok(()),
-        Some(language) => Err(unsupported(&format!(
-            "language {language}: the local recogniser's model knows English only; ask for language=en, or set \
-             DEEPGRAM_API_KEY for other languages"
-        ))),
-    }
 }
 
 fn encoding(encoding: Option<&str>) -> Result<Encoding, Refusal> {
@@ -245,7 +236,8 @@ fn invalid(message: String) -> Refusal {
     }
 }
 
-fn unsupported(what: &str) -> Refusal {
+/// A request for something that isn't served here.
+pub(crate) fn unsupported(what: &str) -> Refusal {
     Refusal {
         code: "Bad Request",
         message: format!("not supported: {what}"),
@@ -277,6 +269,7 @@ mod tests {
                 endpointing: Endpointing::AfterMs(500),
                 utterance_end_ms: Some(1_000),
                 speech_started: SpeechStarted::Told,
+                language: Some("en-US".to_owned()),
             })
         );
     }
@@ -303,14 +296,6 @@ mod tests {
             endpointing("endpointing=true"),
             Endpointing::AfterMs(ENDPOINTING_MS_DEFAULT)
         );
-    }
-
-    #[test]
-    fn other_languages_are_refused_with_a_reason() {
-        assert!(refused("language=de").contains("English only"));
-        for language in ["language=en", "language=en-GB", "language=multi", "language="] {
-            assert!(Listen::parse(language).is_ok(), "{language}");
-        }
     }
 
     #[test]

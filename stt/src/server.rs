@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::engine::{Engine, EngineInfo};
 use crate::pool::{Pool, Speaker};
-use crate::query::{Listen, Refusal};
+use crate::query::{Listen, Refusal, unsupported};
 use crate::session::{Identity, Session};
 use crate::stream::Stream;
 use crate::wire::{ModelInfo, Refused};
@@ -172,7 +172,7 @@ impl Shared {
             created: rfc3339(SystemTime::now()),
             model_uuid: self.model_uuid.clone(),
             model: ModelInfo {
-                name: format!("{}-en-us", self.info.name),
+                name: self.info.model.clone(),
                 version: self.info.version.clone(),
                 arch: self.info.name.to_owned(),
             },
@@ -201,6 +201,12 @@ async fn listen(
         Ok(listen) => listen,
         Err(refusal) => return refused(StatusCode::BAD_REQUEST, refusal, request_id),
     };
+    let engine = shared.pool.engine();
+    let language = match engine.language(listen.language.as_deref()) {
+        Ok(language) => language,
+        Err(reason) => return refused(StatusCode::BAD_REQUEST, unsupported(&reason), request_id),
+    };
+    let long_utterances = engine.long_utterances();
     let upgrade = match upgrade {
         Ok(upgrade) => upgrade,
         Err(rejection) => return refused(rejection.status(), not_a_websocket(&rejection), request_id),
@@ -208,8 +214,9 @@ async fn listen(
     let Some(seat) = shared.admit() else {
         return too_many(&shared, request_id);
     };
-    let session = Session::new(listen, shared.identity(request_id.clone()), shared.idle_max);
-    let speaker = Speaker::new(shared.speakers.fetch_add(1, Ordering::Relaxed));
+    let identity = shared.identity(request_id.clone());
+    let session = Session::new(listen, identity, shared.idle_max, long_utterances);
+    let speaker = Speaker::new(shared.speakers.fetch_add(1, Ordering::Relaxed), language);
     // Browsers can set no header, so they send the key as a subprotocol and want it acknowledged.
     let upgrade = upgrade
         .protocols(["token", "bearer"])
@@ -275,7 +282,7 @@ fn refused(status: StatusCode, refusal: Refusal, request_id: String) -> Response
 
 /// The same name for the same engine on every machine.
 fn model_uuid(info: &EngineInfo) -> String {
-    let digest = Sha256::digest(format!("lectern {} {} en-us", info.name, info.version));
+    let digest = Sha256::digest(format!("lectern {} {}", info.model, info.version));
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest[..16]);
     uuid::Builder::from_custom_bytes(bytes).into_uuid().to_string()

@@ -4,14 +4,15 @@
 //! [`Session::poll_timeout`]. Frames' sizes change nothing: audio is cut into frames of its own before it is
 //! judged, and the engine's answers are told in the order of the questions, however late they come.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use crate::engine::Heard;
+use crate::engine::{Heard, LongUtterances, Settled};
 use crate::query::{Encoding, Endpointing, Interim, Listen, SpeechStarted};
 use crate::resample::{RECOGNISER_HZ, Resampler};
+use crate::text::is_spaceless;
 use crate::voice::{FRAME_MS, FRAME_SAMPLES, Sound, VoiceDetector};
 use crate::wire::{
     Alternative, Channel, ClientMessage, Metadata, ModelInfo, Reply, Results, ResultsMetadata, Word,
@@ -117,6 +118,17 @@ pub(crate) struct Ticket(u64);
 pub(crate) enum Answer {
     /// The words, in seconds of their utterance.
     Words(Vec<Heard>),
+    /// Some words are final though the utterance goes on, and are told this once.
+    #[cfg_attr(
+        not(any(test, feature = "whisper")),
+        expect(dead_code, reason = "PocketSphinx can't do it")
+    )]
+    Settled {
+        /// The final ones, in their order.
+        finals: Vec<Settled>,
+        /// Those behind them.
+        rest: Vec<Heard>,
+    },
     /// A newer question overtook this one.
     Overtaken,
 }
@@ -127,6 +139,7 @@ pub(crate) struct Session {
     listen: Listen,
     identity: Identity,
     idle_max: Duration,
+    long_utterances: LongUtterances,
 
     bytes: Bytes,
     resampler: Resampler,
@@ -173,6 +186,8 @@ struct Told {
     next_ticket: u64,
     last_guess: String,
     last_word_end: Option<f64>,
+    /// Up to where finals were told while their utterance went on.
+    settled: u64,
 }
 
 /// Something to tell as soon as everything before it is told.
@@ -200,6 +215,8 @@ enum Slot {
 struct Span {
     start: u64,
     end: u64,
+    /// From where words' times are counted: the beginning of the utterance.
+    origin: u64,
 }
 
 /// Why words are final.
@@ -222,12 +239,18 @@ enum Phase {
 
 impl Session {
     /// A stream that begins at time zero of the `now`s to come.
-    pub(crate) fn new(listen: Listen, identity: Identity, idle_max: Duration) -> Self {
+    pub(crate) fn new(
+        listen: Listen,
+        identity: Identity,
+        idle_max: Duration,
+        long_utterances: LongUtterances,
+    ) -> Self {
         Self {
             resampler: Resampler::new(listen.sample_rate_hz),
             listen,
             identity,
             idle_max,
+            long_utterances,
             bytes: Bytes {
                 carry: Vec::new(),
                 digest: Sha256::new(),
@@ -412,8 +435,7 @@ impl Session {
         }
         if quiet_ms >= self.pause_ms() {
             self.finish(self.pause_reason());
-        } else if length >= PIECE_SAMPLES_MAX || (length >= PIECE_SAMPLES_SOFT && quiet_ms >= PIECE_PAUSE_MS)
-        {
+        } else if self.cuts_at(length, quiet_ms) {
             self.finish(Reason::Piece);
             self.open(self.heard, Vec::new());
             if let Some(utterance) = &mut self.utterance {
@@ -422,6 +444,12 @@ impl Session {
         } else {
             self.guess_if_due();
         }
+    }
+
+    /// Whether an utterance of that length is cut into pieces, here and now.
+    fn cuts_at(&self, length: u64, quiet_ms: u32) -> bool {
+        let pauses = length >= PIECE_SAMPLES_SOFT && quiet_ms >= PIECE_PAUSE_MS;
+        self.long_utterances == LongUtterances::Cut && (pauses || length >= PIECE_SAMPLES_MAX)
     }
 
     /// The pause that makes words final.
@@ -444,13 +472,16 @@ impl Session {
         let Some(utterance) = &mut self.utterance else {
             return;
         };
-        if self.listen.interim == Interim::Withheld || self.heard - utterance.last_guess < INTERIM_SAMPLES {
+        // Of an engine that settles words finals are to be had by asking, too.
+        let wanted = self.listen.interim == Interim::Sent || self.long_utterances == LongUtterances::Settled;
+        if !wanted || self.heard - utterance.last_guess < INTERIM_SAMPLES {
             return;
         }
         utterance.last_guess = self.heard;
         let span = Span {
             start: utterance.start,
             end: self.heard,
+            origin: utterance.start,
         };
         self.told
             .command(Command::Audio(std::mem::take(&mut utterance.chunk)));
@@ -470,6 +501,7 @@ impl Session {
         let span = Span {
             start: utterance.start,
             end: self.heard,
+            origin: utterance.start,
         };
         self.told.slots.push_back(Slot::Final { ticket, span, reason });
         self.covered = self.heard;
@@ -488,6 +520,7 @@ impl Session {
         let span = Span {
             start: self.covered,
             end,
+            origin: self.covered,
         };
         self.covered = end;
         let results = self.results(span, Certainty::Final(reason), &[]);
@@ -556,11 +589,17 @@ impl Session {
                     return;
                 }
                 Slot::Guess { ticket, span } => match self.told.answers.remove(&ticket) {
-                    Some(answer) => self.guessed(span, answer),
+                    Some(answer) => {
+                        let (span, heard) = self.settled(span, answer);
+                        self.guessed(span, heard)
+                    }
                     None => return self.told.slots.push_front(Slot::Guess { ticket, span }),
                 },
                 Slot::Final { ticket, span, reason } => match self.told.answers.remove(&ticket) {
-                    Some(answer) => Some(self.understood(span, reason, answer)),
+                    Some(answer) => {
+                        let (span, heard) = self.settled(span, answer);
+                        Some(self.understood(span, reason, heard))
+                    }
                     None => return self.told.slots.push_front(Slot::Final { ticket, span, reason }),
                 },
             };
@@ -570,10 +609,42 @@ impl Session {
         }
     }
 
-    fn guessed(&mut self, span: Span, answer: Answer) -> Option<Reply> {
-        let Answer::Words(heard) = answer else {
+    /// Tells those words of an answer that are final; the others, and where they are.
+    fn settled(&mut self, span: Span, answer: Answer) -> (Span, Vec<Heard>) {
+        let span = self.unsettled(span);
+        match answer {
+            Answer::Words(heard) => (span, heard),
+            Answer::Overtaken => (span, Vec::new()),
+            Answer::Settled { finals, rest } => {
+                for settled in finals {
+                    self.tell_settled(span, settled);
+                }
+                (self.unsettled(span), rest)
+            }
+        }
+    }
+
+    fn tell_settled(&mut self, span: Span, settled: Settled) {
+        let span = self.unsettled(span);
+        let end = span.origin + (settled.end_seconds * f64::from(RECOGNISER_HZ)) as u64;
+        let end = end.clamp(span.start, span.end);
+        let told = self.understood(Span { end, ..span }, Reason::Piece, settled.words);
+        self.told.outputs.push_back(Output::Reply(Box::new(told)));
+        self.told.settled = end;
+    }
+
+    /// What of a stretch wasn't told as final.
+    fn unsettled(&self, span: Span) -> Span {
+        Span {
+            start: span.start.max(self.told.settled).min(span.end),
+            ..span
+        }
+    }
+
+    fn guessed(&mut self, span: Span, heard: Vec<Heard>) -> Option<Reply> {
+        if self.listen.interim == Interim::Withheld {
             return None;
-        };
+        }
         let results = self.results(span, Certainty::Guess, &heard);
         let transcript = &results.channel.alternatives[0].transcript;
         if transcript.is_empty() || *transcript == self.told.last_guess {
@@ -583,11 +654,7 @@ impl Session {
         Some(Reply::Results(results))
     }
 
-    fn understood(&mut self, span: Span, reason: Reason, answer: Answer) -> Reply {
-        let heard = match answer {
-            Answer::Words(heard) => heard,
-            Answer::Overtaken => Vec::new(),
-        };
+    fn understood(&mut self, span: Span, reason: Reason, heard: Vec<Heard>) -> Reply {
         let results = self.results(span, Certainty::Final(reason), &heard);
         self.told.last_guess.clear();
         if let Some(word) = results.channel.alternatives[0].words.last() {
@@ -598,11 +665,7 @@ impl Session {
 
     fn results(&self, span: Span, certainty: Certainty, heard: &[Heard]) -> Results {
         let words: Vec<Word> = heard.iter().map(|heard| word(heard, span)).collect();
-        let transcript = heard
-            .iter()
-            .map(|heard| heard.text.as_str())
-            .collect::<Vec<_>>()
-            .join(" ");
+        let languages: BTreeSet<&'static str> = heard.iter().filter_map(|heard| heard.language).collect();
         let sum: f64 = words.iter().map(|word| word.confidence).sum();
         let confidence = if words.is_empty() {
             0.0
@@ -618,9 +681,10 @@ impl Session {
             from_finalize: certainty == Certainty::Final(Reason::Finalize),
             channel: Channel {
                 alternatives: [Alternative {
-                    transcript,
+                    transcript: running_text(heard),
                     confidence,
                     words,
+                    languages: languages.into_iter().collect(),
                 }],
             },
             metadata: ResultsMetadata {
@@ -695,16 +759,37 @@ enum Certainty {
 
 /// A word in the stream's time, inside of its span.
 fn word(heard: &Heard, span: Span) -> Word {
-    let (first, last) = (seconds(span.start), seconds(span.end));
-    let start = rounded(first + heard.start_seconds).min(last);
-    let end = rounded(first + heard.end_seconds).clamp(start, last);
+    let (origin, first, last) = (seconds(span.origin), seconds(span.start), seconds(span.end));
+    let start = rounded(origin + heard.start_seconds).clamp(first, last);
+    let end = rounded(origin + heard.end_seconds).clamp(start, last);
     Word {
-        word: heard.text.clone(),
+        word: unpunctuated(&heard.text),
         start,
         end,
         confidence: rounded(heard.confidence),
         punctuated_word: heard.text.clone(),
+        language: heard.language,
     }
+}
+
+/// The word in lower case and without the marks around it.
+fn unpunctuated(text: &str) -> String {
+    let letters = text.trim_matches(|character: char| !character.is_alphanumeric());
+    if letters.is_empty() { text } else { letters }.to_lowercase()
+}
+
+/// Words as they are written: with a space between them, but in scripts that have none.
+fn running_text(words: &[Heard]) -> String {
+    let mut text = String::new();
+    for word in words {
+        let before = text.chars().last();
+        let spaceless = |character: Option<char>| character.is_some_and(is_spaceless);
+        if before.is_some() && !(spaceless(before) && spaceless(word.text.chars().next())) {
+            text.push(' ');
+        }
+        text.push_str(&word.text);
+    }
+    text
 }
 
 fn seconds(samples: u64) -> f64 {
@@ -748,7 +833,7 @@ mod tests {
             };
             let listen = Listen::parse(query).expect("a good query");
             Self {
-                session: Session::new(listen, identity, IDLE_MAX),
+                session: Session::new(listen, identity, IDLE_MAX, LongUtterances::Cut),
                 samples: 0,
                 commands: Vec::new(),
                 replies: Vec::new(),
@@ -815,6 +900,7 @@ mod tests {
             start_seconds: n as f64 / 2.0,
             end_seconds: n as f64 / 2.0 + 0.4,
             confidence: 0.5,
+            language: None,
         };
         (0..samples / 8_000).map(word).collect()
     }
@@ -1062,6 +1148,108 @@ mod tests {
         let mut declared = Replay::new("encoding=linear16");
         declared.feed(Input::Audio(b"RIFF....WAVE"));
         assert_eq!(declared.closed, None);
+    }
+
+    /// Twenty seconds of voice without a pause and an engine that once settles what was said until 8 s.
+    fn settling(query: &str) -> Replay {
+        let mut replay = Replay::new(query);
+        replay.session.long_utterances = LongUtterances::Settled;
+        let mut settled = false;
+        for part in bytes(&[voice(20_000), silence(600)].concat()).chunks(9_600) {
+            replay.session.handle(Input::Audio(part), START);
+            let until = replay.session.heard as usize;
+            while let Some(output) = replay.session.poll_output() {
+                let split = |from: usize| words(until).split_off(from);
+                let (ticket, answer) = match output {
+                    Output::Engine(Command::Guess(ticket)) if !settled && until > 12 * 16_000 => {
+                        settled = true;
+                        let mut words = words(until);
+                        let rest = words.split_off(16);
+                        let finals = vec![Settled {
+                            words,
+                            end_seconds: 8.0,
+                        }];
+                        (ticket, Answer::Settled { finals, rest })
+                    }
+                    Output::Engine(Command::Guess(ticket) | Command::Finish(ticket)) => {
+                        (ticket, Answer::Words(split(if settled { 16 } else { 0 })))
+                    }
+                    Output::Engine(command) => {
+                        replay.commands.push(command);
+                        continue;
+                    }
+                    Output::Reply(reply) => {
+                        replay.replies.push(*reply);
+                        continue;
+                    }
+                    Output::Close { .. } => panic!("nobody closed it"),
+                };
+                replay.session.handle(Input::Answer(ticket, answer), START);
+            }
+        }
+        replay
+    }
+
+    #[test]
+    fn words_that_an_engine_settles_are_final_and_their_utterance_goes_on() {
+        let replay = settling(FULL);
+        let starts = replay
+            .commands
+            .iter()
+            .filter(|command| **command == Command::Start);
+        assert_eq!(starts.count(), 1, "nothing was cut");
+        let finals = replay.finals();
+        let [first, last] = &finals[..] else {
+            panic!("two finals, not {}", finals.len());
+        };
+        assert!(!first.speech_final && last.speech_final);
+        assert_eq!((first.start, first.duration), (0.0, 8.0));
+        assert_eq!(last.start, 8.0);
+        let said: Vec<&Word> = [first, last]
+            .iter()
+            .flat_map(|results| &results.channel.alternatives[0].words)
+            .collect();
+        for (index, word) in said.iter().enumerate() {
+            assert_eq!(word.word, format!("w{index}"));
+            assert!((word.start - index as f64 / 2.0).abs() < 0.01, "{word:?}");
+        }
+        let behind = replay.replies.iter().filter_map(|reply| match reply {
+            Reply::Results(results) if !results.is_final && results.start == 8.0 => Some(results),
+            _ => None,
+        });
+        for guess in behind {
+            assert_eq!(guess.channel.alternatives[0].words[0].word, "w16");
+        }
+    }
+
+    #[test]
+    fn settled_words_are_told_where_interims_are_not_wanted() {
+        let replay = settling("encoding=linear16&endpointing=300");
+        assert_eq!(replay.finals().len(), 2);
+        let interims = replay
+            .replies
+            .iter()
+            .filter(|reply| matches!(reply, Reply::Results(results) if !results.is_final));
+        assert_eq!(interims.count(), 0);
+    }
+
+    #[test]
+    fn punctuation_is_shown_and_kept_out_of_the_word() {
+        assert_eq!(unpunctuated("Don't,"), "don't");
+        assert_eq!(unpunctuated("(Käse)"), "käse");
+        assert_eq!(unpunctuated("—"), "—");
+        let heard = |text: &str| Heard {
+            text: text.to_owned(),
+            ..words(8_000).remove(0)
+        };
+        assert_eq!(
+            running_text(&["Good", "morning,", "all."].map(heard)),
+            "Good morning, all."
+        );
+        assert_eq!(
+            running_text(&["你", "好，", "Anna", "世界。"].map(heard)),
+            "你好， Anna 世界。"
+        );
     }
 
     #[test]

@@ -105,6 +105,9 @@ pub(crate) struct Alternative {
     pub(crate) confidence: f64,
     /// The text word by word.
     pub(crate) words: Vec<Word>,
+    /// The languages that were found in it; unsaid where none was looked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) languages: Vec<&'static str>,
 }
 
 /// A word and its time.
@@ -120,6 +123,9 @@ pub(crate) struct Word {
     pub(crate) confidence: f64,
     /// The word as it is to be shown.
     pub(crate) punctuated_word: String,
+    /// The language that was found; unsaid where none was looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) language: Option<&'static str>,
 }
 
 /// Who recognised some words.
@@ -225,6 +231,7 @@ mod tests {
             end: 0.9,
             confidence: 0.75,
             punctuated_word: "forward".into(),
+            language: None,
         };
         let reply = Reply::Results(Results {
             channel_index: [0, 1],
@@ -238,6 +245,7 @@ mod tests {
                     transcript: "forward".into(),
                     confidence: 0.75,
                     words: vec![word],
+                    languages: Vec::new(),
                 }],
             },
             metadata: ResultsMetadata {

@@ -539,7 +539,7 @@ async fn a_server_that_stops_lets_streams_say_their_last_words() {
 async fn the_check_names_the_engine_and_its_weakness() {
     let info = lectern_stt::check(&small()).expect("PocketSphinx is installed: see the error");
     assert_eq!(info.name, "pocketsphinx");
-    assert!(info.model_dir.join("en-us/mdef").is_file());
+    assert!(info.model_path.join("en-us/mdef").is_file());
     assert!(info.note.contains("low accuracy"));
     let missing = Config {
         model_dir: Some("/nowhere".into()),
