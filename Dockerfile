@@ -6,16 +6,17 @@ COPY web .
 RUN npm ci --ignore-scripts --no-audit --no-fund && npm run build
 
 FROM rust:1.95.0-bookworm AS build
-# libopus is built from source, by cmake.
+# libopus and whisper.cpp are built from source, by cmake; libclang makes the latter's bindings.
 RUN apt-get update \
- && apt-get install --yes --no-install-recommends cmake \
+ && apt-get install --yes --no-install-recommends cmake libclang-dev \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /lectern
 COPY . .
 COPY --from=pages /web/dist web/dist
 # The caches keep a second build short; the program is copied out because they are gone after this step.
+# Without GGML_NATIVE=OFF whisper.cpp would be for this machine's processor alone.
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/lectern/target \
-    cargo build --locked --release && cp target/release/lectern /usr/local/bin/lectern
+    GGML_NATIVE=OFF cargo build --locked --release --features whisper && cp target/release/lectern /usr/local/bin/lectern
 
 FROM debian:bookworm-slim
 RUN apt-get update \

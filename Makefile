@@ -2,7 +2,10 @@
 SHELL := bash
 export PATH := $(CURDIR)/.dev/bin:$(CURDIR)/.dev/go/bin:$(CURDIR)/.dev/node/bin:$(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo test test-whisper chaos interop lint ci bench bench-service bench-words endurance record fuzz clean
+# Everything, with what is optional: one choice for all, so that nothing is built twice.
+WORKSPACE := --locked --workspace --features whisper
+
+.PHONY: help demo test chaos interop lint ci bench bench-service bench-words endurance record fuzz clean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -13,17 +16,12 @@ demo: ## Caption a recording in a real LiveKit room and make its PDF, all on thi
 
 test: ## Every test, against real servers that it starts and stops itself
 	scripts/setup test
-	scripts/with-services cargo test --locked --workspace --no-fail-fast
-	LECTERN_SERVICES="livekit postgres" scripts/with-services cargo test --locked --workspace --bench rooms -- --parts chaos
-
-test-whisper: ## The tests of the recogniser whisper, which is built for them (cmake and libclang)
-	scripts/setup whisper
-	cargo test --locked -p lectern-stt --features whisper --lib --test whisper
-	cargo test --locked -p lectern --features whisper --bin lectern whisper_model
+	scripts/with-services cargo test $(WORKSPACE) --no-fail-fast
+	LECTERN_SERVICES="livekit postgres" scripts/with-services cargo test $(WORKSPACE) --bench rooms -- --parts chaos
 
 chaos: ## Faults of every kind for MINUTES=30, one and two at a time, chosen by SEED=1: which words are lost or doubled
 	scripts/setup test
-	LECTERN_SERVICES="livekit postgres" scripts/with-services cargo test --locked --workspace --bench rooms -- \
+	LECTERN_SERVICES="livekit postgres" scripts/with-services cargo test $(WORKSPACE) --bench rooms -- \
 	  --parts chaos --seed $(or $(SEED),1) --minutes $(or $(MINUTES),30)
 
 interop: ## The end-to-end tests of LiveKit's own package, on our libwebrtc and a real server; TESTS=rpc chooses
@@ -35,8 +33,8 @@ lint: ## Formatting, types, clippy and documentation without a warning; licences
 	npm --prefix web run check
 	cargo fmt --all --check
 	for file in tests/interop/*.rs; do rustfmt --check <$$file || exit; done
-	cargo clippy --locked --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+	cargo clippy $(WORKSPACE) --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc $(WORKSPACE) --no-deps
 	cargo deny --locked check bans licenses sources
 
 ci: lint test interop ## What a change must pass
