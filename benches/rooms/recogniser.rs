@@ -55,6 +55,8 @@ pub(crate) enum Failure {
     Refuse,
     /// New connections are answered 503.
     Unavailable,
+    /// New connections are answered 429.
+    Busy,
     /// Nothing is read, written or answered; then everything goes on.
     Hang,
 }
@@ -160,10 +162,15 @@ async fn listen(recogniser: Arc<Recogniser>, listener: TcpListener, address: Soc
 
 /// One connection, from its first byte to its last.
 async fn receive(recogniser: Arc<Recogniser>, mut stream: TcpStream) {
-    if *recogniser.failing.borrow() == Some(Failure::Unavailable) {
+    let answer = match *recogniser.failing.borrow() {
+        Some(Failure::Unavailable) => Some("503 Service Unavailable"),
+        Some(Failure::Busy) => Some("429 Too Many Requests"),
+        _ => None,
+    };
+    if let Some(answer) = answer {
+        let answer = format!("HTTP/1.1 {answer}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
         // Whether that could be written is of no interest.
-        let answer = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-        stream.write_all(answer).await.ok();
+        stream.write_all(answer.as_bytes()).await.ok();
         stream.shutdown().await.ok();
         // Closed at once, the answer could be lost with what was not read.
         sleep(Duration::from_millis(100)).await;

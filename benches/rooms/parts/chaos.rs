@@ -422,6 +422,7 @@ impl fmt::Display for Fault {
             Self::Recogniser(Failure::Close, _) => write!(f, "recogniser closes"),
             Self::Recogniser(Failure::Refuse, seconds) => write!(f, "recogniser away {seconds} s"),
             Self::Recogniser(Failure::Unavailable, seconds) => write!(f, "recogniser 503 {seconds} s"),
+            Self::Recogniser(Failure::Busy, seconds) => write!(f, "recogniser 429 {seconds} s"),
             Self::Recogniser(Failure::Hang, seconds) => write!(f, "recogniser hung {seconds} s"),
             Self::ServerFrozen(seconds) => write!(f, "server frozen {seconds} s"),
             Self::ServerKilled(seconds) => write!(f, "server killed, back after {seconds} s"),
@@ -490,12 +491,13 @@ const SHORT: [(&[Fault], Room); 8] = [
     (&[Fault::DatabaseAway(8), Fault::Crash], Room::Deleted),
 ];
 /// What is tried by itself and in pairs.
-const EVERY: [Fault; 12] = [
+const EVERY: [Fault; 13] = [
     Fault::Recogniser(Failure::Close, 0),
     Fault::Recogniser(Failure::Refuse, 5),
     Fault::Recogniser(Failure::Refuse, 20),
     Fault::Recogniser(Failure::Refuse, 60),
     Fault::Recogniser(Failure::Unavailable, 5),
+    Fault::Recogniser(Failure::Busy, 5),
     Fault::Recogniser(Failure::Hang, 5),
     Fault::Recogniser(Failure::Hang, 45),
     Fault::ServerFrozen(3),
