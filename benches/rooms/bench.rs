@@ -4,6 +4,7 @@ use std::{path::Path, time::Duration};
 
 use lectern_agent::{LiveKit, delete_room};
 use lectern_pipelines::RoomName;
+use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::{
     process::{Child, Command},
@@ -18,6 +19,7 @@ use crate::{
     recogniser::{self, bursts_in},
     report::Report,
     score::Notes,
+    tone::BURST_MS,
     worker::{LECTERN, Surroundings, Worker},
 };
 
@@ -243,7 +245,7 @@ impl Bench {
         let began = Instant::now();
         loop {
             let heard = self.transcript(room).await?;
-            let lacks = |number: &u8| !heard.contains(number);
+            let lacks = |number: &u8| !heard.iter().any(|heard| heard.number == *number);
             let missing: Vec<u8> = numbers.iter().copied().filter(lacks).collect();
             if missing.is_empty() || began.elapsed() > patience {
                 return Ok(missing);
@@ -253,19 +255,55 @@ impl Bench {
     }
 
     /// The bursts in a room's transcript, in its order.
-    pub(crate) async fn transcript(&self, room: &str) -> anyhow::Result<Vec<u8>> {
+    pub(crate) async fn transcript(&self, room: &str) -> anyhow::Result<Vec<Heard>> {
         let mut command = Command::new(LECTERN);
         command
-            .args(["transcript", room, "--format", "txt", "--data"])
+            .args(["transcript", room, "--format", "json", "--data"])
             .arg(self.data.path().join("data"))
             .env_clear();
         if let Some(url) = &self.surroundings.database_url {
             command.env("DATABASE_URL", url);
         }
         let output = command.output().await?;
-        let heard = bursts_in(&String::from_utf8_lossy(&output.stdout));
-        Ok(heard.into_iter().map(|(number, _)| number).collect())
+        if output.stdout.is_empty() {
+            // There is no meeting yet.
+            return Ok(Vec::new());
+        }
+        let transcript: Transcript = serde_json::from_slice(&output.stdout)?;
+        let heard = transcript.segments.iter().flat_map(|segment| {
+            let length_ms = segment.end_ms - segment.start_ms;
+            let numbers = bursts_in(&segment.text).into_iter();
+            numbers.map(move |(number, _)| Heard { number, length_ms })
+        });
+        Ok(heard.collect())
     }
+}
+
+/// A burst of a transcript.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Heard {
+    pub(crate) number: u8,
+    length_ms: u64,
+}
+
+impl Heard {
+    /// Whether it can't be the rest of another one that was cut: that may sound like any.
+    pub(crate) fn is_whole(self) -> bool {
+        self.length_ms >= BURST_MS * 3 / 4
+    }
+}
+
+#[derive(Deserialize)]
+struct Transcript {
+    segments: Vec<Segment>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Segment {
+    start_ms: u64,
+    end_ms: u64,
+    text: String,
 }
 
 /// A recogniser, and where on loopback it listens.

@@ -190,7 +190,12 @@ impl Bench {
             ""
         };
         outcome.what = format!("{}{deleted}", Names(faults));
-        let mut heard = self.transcript(&room).await?;
+        let heard = self.transcript(&room).await?;
+        let mut heard: Vec<u8> = heard
+            .iter()
+            .filter(|heard| heard.is_whole())
+            .map(|heard| heard.number)
+            .collect();
         heard.sort_unstable();
         for twice in heard.windows(2).filter(|pair| pair[0] == pair[1]) {
             let name = named(&room, twice[0]);
