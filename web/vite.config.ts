@@ -34,7 +34,7 @@ function compressed(): Plugin {
     async writeBundle({ dir }) {
       if (dir === undefined) return;
       const names = await readdir(dir, { recursive: true });
-      const texts = names.filter((name) => /\.(html|js|css|svg|wasm)$/.test(name));
+      const texts = names.filter((name) => /\.(html|js|css|svg|wasm|tflite)$/.test(name));
       await Promise.all(texts.map((name) => compress(join(dir, name))));
     },
   };

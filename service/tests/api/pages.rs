@@ -106,7 +106,8 @@ async fn pages_run_no_scripts_but_ours_and_reach_livekit() {
     let policy = header(&page, "content-security-policy").to_owned();
     for part in [
         "default-src 'none'",
-        "script-src 'self';",
+        "script-src 'self' 'wasm-unsafe-eval';",
+        "worker-src blob:;",
         "style-src 'self';",
         "frame-ancestors 'none'",
         "base-uri 'none'",
@@ -116,6 +117,7 @@ async fn pages_run_no_scripts_but_ours_and_reach_livekit() {
     let livekit = std::env::var("LIVEKIT_URL").expect("a LiveKit server");
     assert!(policy.contains(&format!(" {livekit} ")), "{policy}");
     assert!(!policy.contains("unsafe-inline"), "{policy}");
+    assert!(!policy.contains("'unsafe-eval'"), "{policy}");
     let page = page.text().await.expect("text");
     // What such a policy forbids must not be there.
     for inline in ["<style", "style=", "onload=", "src=\"http", "href=\"http"] {
