@@ -40,6 +40,7 @@ export default async function blur({ browser }) {
   at("a blurred picture");
   const left = await until("there is a blurred picture", () => edges(jane, own));
   await jane.waitForTimeout(1_000);
+  await jane.getByText("Preparing the blur…").waitFor({ state: "detached" });
   const worst = await sharpest(jane);
   console.log(`edges: ${sharp.toFixed(2)} sharp, ${left.toFixed(2)} blurred, ${worst.toFixed(2)} at most since then`);
   if (!(worst < LEFT_MAX * sharp)) throw new Error(`a picture was shown as it is: ${worst} of ${sharp}`);
@@ -93,7 +94,7 @@ async function fetched(tab) {
   );
 }
 
-/** How sharp a picture is: the mean difference of neighbours; null where there is none. */
+/** How sharp a picture is: the greatest difference of neighbours; null where there is none. */
 async function edges(tab, selector) {
   await tab.evaluate(() => {
     window.edgesOf ??= (video) => {
@@ -104,13 +105,12 @@ async function edges(tab, selector) {
       const context = canvas.getContext("2d", { willReadFrequently: true });
       context.drawImage(video, 0, 0, width, height);
       const { data } = context.getImageData(0, 0, width, height);
-      let sum = 0;
+      let most = 0;
       for (let at = 4; at < data.length; at += 4) {
-        if ((at / 4) % width !== 0) sum += Math.abs(data[at] - data[at - 4]) + Math.abs(data[at + 1] - data[at - 3]);
+        if ((at / 4) % width !== 0) most = Math.max(most, Math.abs(data[at + 1] - data[at - 3]));
       }
-      const mean = sum / (width * height);
-      // Before its first picture, a video is black.
-      return mean < 0.01 ? null : mean;
+      // Before its first picture, a video is of one colour.
+      return most < 2 ? null : most;
     };
   });
   return tab.evaluate((selector) => window.edgesOf(document.querySelector(selector)), selector);

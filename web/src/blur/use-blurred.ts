@@ -23,9 +23,7 @@ export function useBlurred(camera: MediaStream | null, isOn: boolean) {
     const show = (change: Partial<Blurred>) => {
       if (isCurrent)
         setBlurred((blurred) => ({
-          of: camera,
-          stream: blurred?.of === camera ? blurred.stream : null,
-          state: "preparing",
+          ...(blurred?.of === camera ? blurred : { of: camera, stream: null, state: "preparing" as const }),
           ...change,
         }));
     };
