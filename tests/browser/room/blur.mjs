@@ -55,6 +55,19 @@ export default async function blur({ browser }) {
   await inRoom(jane);
   await until("the host sees Jane", () => edges(host, janes));
   await host.waitForTimeout(3_000);
+
+  at("a camera that can't be blurred when it is turned on again");
+  await jane.getByRole("button", { name: "Turn camera off" }).click();
+  await context.route("**/*.tflite", (route) => route.abort());
+  const turnOn = jane.getByRole("button", { name: "Turn camera on" });
+  await turnOn.click();
+  await jane.getByText("Your background could not be blurred").waitFor();
+  await turnOn.waitFor();
+  if ((await edges(host, janes)) !== null) throw new Error("a picture is sent all the same");
+  await context.unroute("**/*.tflite");
+  await turnOn.click();
+  await until("the host sees Jane again", () => edges(host, janes));
+  await host.waitForTimeout(3_000);
   const sent = await sharpest(host);
 
   at("and sharp, once it is off");

@@ -25,9 +25,11 @@ export class CameraBlur {
   #shown = this.#look();
   readonly #listeners = new Set<() => void>();
   readonly #room: Room;
+  readonly #onFailed: () => void;
 
-  constructor(room: Room, isOn: boolean) {
+  constructor(room: Room, isOn: boolean, onFailed: () => void) {
     this.#room = room;
+    this.#onFailed = onFailed;
     this.#set(isOn);
   }
 
@@ -51,7 +53,7 @@ export class CameraBlur {
       if (camera?.track) await own.unpublishTrack(camera.track);
       if (wasOn) await own.setCameraEnabled(true);
     } catch {
-      // What fails is told by the room's event.
+      // Whoever failed has told.
     } finally {
       this.#isSwitching = false;
       this.#tell();
@@ -65,6 +67,7 @@ export class CameraBlur {
       defaults.processor = new RoomBlur((state) => {
         this.#state = state;
         this.#tell();
+        if (state === "failed" || state === "unsupported") this.#onFailed();
       });
     } else {
       delete defaults.processor;

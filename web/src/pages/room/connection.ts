@@ -29,7 +29,7 @@ export function useConnection(
       return;
     }
     const room = newRoom(entry);
-    const blur = new CameraBlur(room, entry.blur);
+    const blur = new CameraBlur(room, entry.blur, () => onTrouble("blur"));
     const begin = async () => {
       // Before they say a word.
       if (entry.captions && entry.language !== "")
@@ -44,7 +44,10 @@ export function useConnection(
       .on(RoomEvent.SignalReconnecting, () => show({ at: "in", room, blur, isReconnecting: true }))
       .on(RoomEvent.Reconnected, () => show({ at: "in", room, blur, isReconnecting: false }))
       .on(RoomEvent.Disconnected, (reason?: DisconnectReason) => show({ at: "out", out: outBy(reason) }))
-      .on(RoomEvent.MediaDevicesError, (error: Error) => onTrouble(troubleOf(error)));
+      .on(RoomEvent.MediaDevicesError, (error: Error) => {
+        // That blur tells of itself: of a camera that is turned on again, the room tells nothing.
+        if (!(error instanceof BlurError)) onTrouble(troubleOf(error));
+      });
     room.connect(wsUrl, token).then(
       () => {
         show({ at: "in", room, blur, isReconnecting: false });
@@ -86,7 +89,6 @@ async function publish(room: Room, { microphone, camera }: Entry): Promise<void>
 }
 
 function troubleOf(error: Error): Trouble {
-  if (error instanceof BlurError) return "blur";
   switch (MediaDeviceFailure.getFailure(error)) {
     case MediaDeviceFailure.PermissionDenied:
       return "denied";
