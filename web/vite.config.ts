@@ -1,4 +1,4 @@
-import { readFile, readdir, writeFile } from "node:fs/promises";
+import { readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { brotliCompress, constants, gzip } from "node:zlib";
@@ -26,7 +26,10 @@ export default defineConfig({
   },
 });
 
-/** Writes each text file compressed beside itself, so that the service need not do it for every reader. */
+/**
+ * Writes each text file compressed beside itself, so that the service need not do it for every reader. WebAssembly, which
+ * only browsers read, it leaves in no other form.
+ */
 function compressed(): Plugin {
   return {
     name: "compressed",
@@ -34,7 +37,7 @@ function compressed(): Plugin {
     async writeBundle({ dir }) {
       if (dir === undefined) return;
       const names = await readdir(dir, { recursive: true });
-      const texts = names.filter((name) => /\.(html|js|css|svg|wasm)$/.test(name));
+      const texts = names.filter((name) => /\.(html|js|css|svg|wasm|tflite)$/.test(name));
       await Promise.all(texts.map((name) => compress(join(dir, name))));
     },
   };
@@ -45,4 +48,5 @@ async function compress(path: string): Promise<void> {
   const quality = { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } };
   await writeFile(`${path}.br`, await promisify(brotliCompress)(bytes, quality));
   await writeFile(`${path}.gz`, await promisify(gzip)(bytes, { level: 9 }));
+  if (path.endsWith(".wasm")) await rm(path);
 }

@@ -9,7 +9,7 @@ use rust_embed::{Embed, EmbeddedFile};
 
 use crate::{ApiError, LiveKit, gate::wants_page};
 
-/// What `scripts/web` built, each text with its compressed forms beside it.
+/// What `scripts/web` built, each text with its compressed forms beside it; of WebAssembly those forms alone.
 #[derive(Embed)]
 #[folder = "../web/dist/"]
 #[allow_missing = true]
@@ -58,15 +58,14 @@ impl Pages {
 
     /// A file that there is, in the smallest form that the caller takes.
     fn file(&self, name: &str, asked: &HeaderMap) -> Response {
-        let compressed = ENCODINGS
+        let form = |(encoding, ending)| Some((Some(encoding), Built::get(&format!("{name}.{ending}"))?));
+        let found = ENCODINGS
             .into_iter()
             .filter(|(encoding, _)| takes(asked, encoding))
-            .find_map(|(encoding, ending)| Some((encoding, Built::get(&format!("{name}.{ending}"))?)));
-        let (encoding, file) = match compressed {
-            Some((encoding, file)) => (Some(encoding), Some(file)),
-            None => (None, Built::get(name)),
-        };
-        let Some(EmbeddedFile { data, .. }) = file else {
+            .find_map(form)
+            .or_else(|| Some((None, Built::get(name)?)))
+            .or_else(|| form(GZIP));
+        let Some((encoding, EmbeddedFile { data, .. })) = found else {
             return ApiError::not_found(name).into_response();
         };
         let mut response = Body::from(data).into_response();
@@ -88,7 +87,8 @@ fn is_file(name: &str) -> bool {
     let is_form = ENCODINGS
         .into_iter()
         .any(|(_, ending)| name.ends_with(&format!(".{ending}")));
-    !is_form && Built::get(name).is_some()
+    let has = |name: &str| Built::get(name).is_some();
+    !is_form && (has(name) || has(&format!("{name}.{}", GZIP.1)))
 }
 
 /// What a path belongs to.
@@ -147,10 +147,12 @@ fn lifetime(name: &str) -> &'static str {
 }
 
 /// Nothing but our own scripts and styles, no other's frame around them, and nobody to talk to but us and LiveKit.
+/// What blurs backgrounds is WebAssembly; where a browser has no streams of frames, a worker made of a script keeps
+/// its time.
 fn policy(livekit: &str) -> String {
     format!(
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; \
-         connect-src 'self'{}; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src blob:; style-src 'self'; \
+         img-src 'self'; media-src 'self'; connect-src 'self'{}; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
         origins(livekit)
     )
 }
@@ -178,7 +180,9 @@ fn origins(livekit: &str) -> String {
 
 const INDEX: &str = "index.html";
 /// The best first, each with the ending of its files.
-const ENCODINGS: [(&str, &str); 2] = [("br", "br"), ("gzip", "gz")];
+const ENCODINGS: [(&str, &str); 2] = [("br", "br"), GZIP];
+/// Every browser reads it, whether it says so or a proxy has kept that to itself.
+const GZIP: (&str, &str) = ("gzip", "gz");
 const CLOUD: &str = ".livekit.cloud";
 const PERMISSIONS: &str = "camera=(self), microphone=(self), display-capture=(self), geolocation=()";
 const NOT_BUILT: &str = "This program was built without its pages. Build them by scripts/web, then build it again. \

@@ -75,13 +75,14 @@ async fn people_do_in_browsers_what_they_do_in_rooms() {
     }
 }
 
-const SUBJECTS: [&str; 10] = [
+const SUBJECTS: [&str; 11] = [
     "budget",
     "door",
     "host",
     "signs",
     "words",
     "devices",
+    "blur",
     "publisher",
     "connection",
     "health",

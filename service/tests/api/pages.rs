@@ -99,6 +99,29 @@ async fn assets_are_sent_compressed_and_kept_for_good() {
     world.end().await;
 }
 
+/// Nobody but a browser asks for it, and it is ten megabytes: the program has no other form of it.
+#[tokio::test]
+async fn web_assembly_is_sent_compressed_to_everybody() {
+    let world = World::new().await;
+    let assets = concat!(env!("CARGO_MANIFEST_DIR"), "/../web/dist/assets");
+    let names = std::fs::read_dir(assets).expect("built pages: scripts/setup test");
+    let names = names.map(|entry| entry.expect("a file").file_name().into_string().expect("text"));
+    let runtime = names
+        .filter_map(|name| name.strip_suffix(".gz").map(str::to_owned))
+        .find(|name| name.ends_with(".wasm"))
+        .expect("WebAssembly");
+    let path = format!("/assets/{runtime}");
+    for (accepted, encoding) in [("gzip, deflate, br, zstd", "br"), ("gzip", "gzip"), ("", "gzip")] {
+        let packed = fetched(&world, &path, &[("accept-encoding", accepted)]).await;
+        assert_eq!(packed.status(), 200, "{accepted}");
+        assert_eq!(header(&packed, "content-encoding"), encoding);
+        assert_eq!(header(&packed, "content-type"), "application/wasm");
+        let size = packed.bytes().await.expect("bytes").len();
+        assert!((1_000_000..4_000_000).contains(&size), "{encoding}: {size}");
+    }
+    world.end().await;
+}
+
 #[tokio::test]
 async fn pages_run_no_scripts_but_ours_and_reach_livekit() {
     let world = World::new().await;
@@ -106,7 +129,8 @@ async fn pages_run_no_scripts_but_ours_and_reach_livekit() {
     let policy = header(&page, "content-security-policy").to_owned();
     for part in [
         "default-src 'none'",
-        "script-src 'self';",
+        "script-src 'self' 'wasm-unsafe-eval';",
+        "worker-src blob:;",
         "style-src 'self';",
         "frame-ancestors 'none'",
         "base-uri 'none'",
@@ -116,6 +140,7 @@ async fn pages_run_no_scripts_but_ours_and_reach_livekit() {
     let livekit = std::env::var("LIVEKIT_URL").expect("a LiveKit server");
     assert!(policy.contains(&format!(" {livekit} ")), "{policy}");
     assert!(!policy.contains("unsafe-inline"), "{policy}");
+    assert!(!policy.contains("'unsafe-eval'"), "{policy}");
     let page = page.text().await.expect("text");
     // What such a policy forbids must not be there.
     for inline in ["<style", "style=", "onload=", "src=\"http", "href=\"http"] {

@@ -73,7 +73,6 @@ export const join = {
     "zh-Hans": "此房间没有字幕，谈话不会被记录。",
     "zh-Hant": "此房間沒有字幕，談話不會被記錄。",
   },
-  blur: { en: "Blur my background", ru: "Размыть фон", "zh-Hans": "模糊背景", "zh-Hant": "模糊背景" },
   preview: { en: "Your camera", ru: "Ваша камера", "zh-Hans": "您的摄像头", "zh-Hant": "您的攝影機" },
   noPicture: {
     en: "Camera is off",

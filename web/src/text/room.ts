@@ -434,6 +434,14 @@ export const room = {
     "zh-Hans": "未找到设备。请连接后重试。",
     "zh-Hant": "找不到裝置。請連接後重試。",
   },
+  trouble_blur: {
+    en: "Your background could not be blurred, so your camera stays off. Check your connection and turn the camera on again, or turn the blur off under “Microphone and camera”.",
+    ru: "Фон размыть не удалось, поэтому камера выключена. Проверьте соединение и включите её снова или отключите размытие в «Микрофон и камера».",
+    "zh-Hans":
+      "无法模糊背景，因此摄像头保持关闭。请检查网络后重新打开摄像头，或在“麦克风和摄像头”中关闭模糊。",
+    "zh-Hant":
+      "無法模糊背景，因此攝影機保持關閉。請檢查網路後重新開啟攝影機，或在「麥克風和攝影機」中關閉模糊。",
+  },
   trouble_language: {
     en: "You are listened to in the room's language: yours could not be told. Choose it again under “Microphone and camera”.",
     ru: "Вас распознают на языке комнаты: ваш язык передать не удалось. Выберите его снова в «Микрофон и камера».",

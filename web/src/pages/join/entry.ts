@@ -52,6 +52,12 @@ export function keepLanguage(code: string, language: string): void {
   if (entry !== null) keepEntry(code, { ...entry, language });
 }
 
+/** So does whether their background is blurred. */
+export function keepBlur(code: string, blur: boolean): void {
+  const entry = entryInto(code);
+  if (entry !== null) keepEntry(code, { ...entry, blur });
+}
+
 /** Who left comes back through the green room. */
 export function forgetEntry(code: string): void {
   try {

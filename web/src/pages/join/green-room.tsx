@@ -2,6 +2,8 @@
 import { type FormEvent, useEffect, useState } from "react";
 
 import type { Schemas } from "../../api/client.js";
+import { BlurChoice } from "../../blur/choice.js";
+import { useBlurred } from "../../blur/use-blurred.js";
 import { useSession } from "../../session/session.js";
 import { useErrorText } from "../../text/error.js";
 import { join as texts } from "../../text/join.js";
@@ -35,6 +37,7 @@ export function GreenRoom({ room, problem, isAsking, onAsk }: Props) {
   const wait = useCountdown(problem);
   const microphone = useDevice("audio", entry.microphone.isOn, entry.microphone.deviceId);
   const camera = useDevice("video", entry.camera.isOn, entry.camera.deviceId);
+  const blurred = useBlurred(camera.stream, entry.blur);
   const asksForPin = room.pinRequired && !isHeld(room);
 
   const onSubmit = (event: FormEvent) => {
@@ -49,7 +52,8 @@ export function GreenRoom({ room, problem, isAsking, onAsk }: Props) {
           <Preview
             name={entry.name}
             microphone={microphone}
-            camera={camera}
+            camera={{ ...camera, stream: blurred.stream }}
+            isPreparing={blurred.state === "preparing"}
             entry={entry}
             onChange={change}
           />
@@ -65,7 +69,12 @@ export function GreenRoom({ room, problem, isAsking, onAsk }: Props) {
             choice={entry.camera}
             onChange={(camera) => change({ camera })}
           />
-          <BlurChoice stream={camera.stream} isOn={entry.blur} onChange={(blur) => change({ blur })} />
+          <BlurChoice
+            isOn={entry.blur}
+            onChange={(blur) => change({ blur })}
+            state={blurred.state}
+            onRetry={blurred.retry}
+          />
         </div>
         <div className={styles.form}>
           <Field
@@ -138,32 +147,6 @@ function CaptionsNotice({
       />
     </div>
   );
-}
-
-/** Cameras that can blur by themselves say so; no picture leaves this machine for it, and nothing is fetched. */
-function BlurChoice({
-  stream,
-  isOn,
-  onChange,
-}: {
-  stream: MediaStream | null;
-  isOn: boolean;
-  onChange: (on: boolean) => void;
-}) {
-  const text = useText(texts);
-  const track = stream?.getVideoTracks()[0];
-  const canBlur = track !== undefined && canBlurItself(track);
-  useEffect(() => {
-    if (canBlur)
-      void track.applyConstraints({ backgroundBlur: isOn } as MediaTrackConstraints).catch(() => undefined);
-  }, [track, canBlur, isOn]);
-  if (!canBlur) return null;
-  return <Check label={text.blur} checked={isOn} onChange={(event) => onChange(event.target.checked)} />;
-}
-
-function canBlurItself(track: MediaStreamTrack): boolean {
-  const { backgroundBlur } = (track.getCapabilities?.() ?? {}) as { backgroundBlur?: boolean[] };
-  return backgroundBlur?.includes(true) === true && backgroundBlur.includes(false);
 }
 
 function useEntry(): [Entry, (change: Partial<Entry>) => void] {

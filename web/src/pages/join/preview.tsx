@@ -1,6 +1,7 @@
 // How others will see one, with the two switches that matter most.
 import { useEffect, useRef } from "react";
 
+import { blur as blurTexts } from "../../text/blur.js";
 import { join as texts } from "../../text/join.js";
 import { useText } from "../../text/index.js";
 import { initials } from "../../ui/speaker.js";
@@ -13,15 +14,21 @@ interface Props {
   name: string;
   microphone: Device;
   camera: Device;
+  /** Whether the picture is about to come, with a blurred background. */
+  isPreparing: boolean;
   entry: Entry;
   onChange: (change: Partial<Entry>) => void;
 }
 
-export function Preview({ name, microphone, camera, entry, onChange }: Props) {
+export function Preview({ name, microphone, camera, isPreparing, entry, onChange }: Props) {
   const text = useText(texts);
   return (
     <div className={styles.preview}>
-      {camera.stream ? <Mirror stream={camera.stream} /> : <NoPicture name={name} />}
+      {camera.stream ? (
+        <Mirror stream={camera.stream} />
+      ) : (
+        <NoPicture name={name} isPreparing={isPreparing} />
+      )}
       <div className={styles.previewControls}>
         <MediaToggle
           kind="microphone"
@@ -50,12 +57,13 @@ function Mirror({ stream }: { stream: MediaStream }) {
   return <video ref={video} className={styles.mirror} aria-label={text.preview} autoPlay playsInline muted />;
 }
 
-function NoPicture({ name }: { name: string }) {
+function NoPicture({ name, isPreparing }: { name: string; isPreparing: boolean }) {
   const text = useText(texts);
+  const blurText = useText(blurTexts);
   return (
     <div className={styles.noPicture}>
       <span aria-hidden="true">{initials(name)}</span>
-      <p>{text.noPicture}</p>
+      <p>{isPreparing ? blurText.preparing : text.noPicture}</p>
     </div>
   );
 }

@@ -3,17 +3,19 @@ import { type DisconnectReason, MediaDeviceFailure, Room, RoomEvent } from "live
 import { useEffect, useState } from "react";
 
 import type { Schemas } from "../../api/client.js";
+import { BlurError } from "../../blur/background-blur.js";
 import type { Entry } from "../join/entry.js";
+import { CameraBlur } from "./blur.js";
 import { speak } from "./deeds.js";
 import { type Out, outBy, outByError } from "./out.js";
 
 export type Connection =
   | { readonly at: "joining" }
-  | { readonly at: "in"; readonly room: Room; readonly isReconnecting: boolean }
+  | { readonly at: "in"; readonly room: Room; readonly blur: CameraBlur; readonly isReconnecting: boolean }
   | { readonly at: "out"; readonly out: Out };
 
-/** A device that did not open, for whatever reason; or a language that could not be told. */
-export type Trouble = "denied" | "missing" | "busy" | "language";
+/** A device that did not open, or not with a blurred background, for whatever reason; or a language that could not be told. */
+export type Trouble = "denied" | "missing" | "busy" | "blur" | "language";
 
 export function useConnection(
   { token, wsUrl, roomId }: Schemas["Admission"],
@@ -27,6 +29,7 @@ export function useConnection(
       return;
     }
     const room = newRoom(entry);
+    const blur = new CameraBlur(room, entry.blur, () => onTrouble("blur"));
     const begin = async () => {
       // Before they say a word.
       if (entry.captions && entry.language !== "")
@@ -37,14 +40,17 @@ export function useConnection(
     let isCurrent = true;
     const show = (connection: Connection) => isCurrent && setConnection(connection);
     room
-      .on(RoomEvent.Reconnecting, () => show({ at: "in", room, isReconnecting: true }))
-      .on(RoomEvent.SignalReconnecting, () => show({ at: "in", room, isReconnecting: true }))
-      .on(RoomEvent.Reconnected, () => show({ at: "in", room, isReconnecting: false }))
+      .on(RoomEvent.Reconnecting, () => show({ at: "in", room, blur, isReconnecting: true }))
+      .on(RoomEvent.SignalReconnecting, () => show({ at: "in", room, blur, isReconnecting: true }))
+      .on(RoomEvent.Reconnected, () => show({ at: "in", room, blur, isReconnecting: false }))
       .on(RoomEvent.Disconnected, (reason?: DisconnectReason) => show({ at: "out", out: outBy(reason) }))
-      .on(RoomEvent.MediaDevicesError, (error: Error) => onTrouble(troubleOf(error)));
+      .on(RoomEvent.MediaDevicesError, (error: Error) => {
+        // That blur tells of itself: of a camera that is turned on again, the room tells nothing.
+        if (!(error instanceof BlurError)) onTrouble(troubleOf(error));
+      });
     room.connect(wsUrl, token).then(
       () => {
-        show({ at: "in", room, isReconnecting: false });
+        show({ at: "in", room, blur, isReconnecting: false });
         void begin();
       },
       (error: unknown) => show({ at: "out", out: outByError(error) }),
@@ -75,15 +81,11 @@ function newRoom({ microphone, camera }: Entry): Room {
 }
 
 /** Opens what was on in the green room. What fails is told by the room's event. */
-async function publish(room: Room, { microphone, camera, blur }: Entry): Promise<void> {
+async function publish(room: Room, { microphone, camera }: Entry): Promise<void> {
   const own = room.localParticipant;
   if (own.permissions?.canPublish === false) return;
   if (microphone.isOn) await own.setMicrophoneEnabled(true).catch(() => undefined);
-  if (!camera.isOn) return;
-  const publication = await own.setCameraEnabled(true).catch(() => undefined);
-  if (!blur) return;
-  const constraints = { backgroundBlur: true } as MediaTrackConstraints;
-  await publication?.track?.mediaStreamTrack.applyConstraints(constraints).catch(() => undefined);
+  if (camera.isOn) await own.setCameraEnabled(true).catch(() => undefined);
 }
 
 function troubleOf(error: Error): Trouble {

@@ -8,6 +8,7 @@ import { Actions, Dialog } from "../../ui/dialog.js";
 import { Glyph, type GlyphName } from "../../ui/glyph.js";
 import { MediaToggle } from "../../ui/media-toggle.js";
 import { CaptionSettings } from "../../captions/settings-dialog.js";
+import type { CameraBlur } from "./blur.js";
 import styles from "./controls.module.css";
 import { moderate } from "./deeds.js";
 import { DeviceDialog } from "./device-dialog.js";
@@ -39,6 +40,8 @@ interface Props {
   roomId: string;
   onLeave: () => void;
   isCaptioned: boolean;
+  blur: CameraBlur;
+  onBlur: (isOn: boolean) => void;
   onLanguage: (tag: string) => void;
   guard: Guard;
 }
@@ -55,6 +58,8 @@ export function Controls({
   roomId,
   onLeave,
   isCaptioned,
+  blur,
+  onBlur,
   onLanguage,
   guard,
 }: Props) {
@@ -160,7 +165,13 @@ export function Controls({
       </button>
       {dialog === "captions" && <CaptionSettings onClose={() => setDialog(null)} />}
       {dialog === "devices" && (
-        <DeviceDialog isCaptioned={isCaptioned} onLanguage={onLanguage} onClose={() => setDialog(null)} />
+        <DeviceDialog
+          blur={blur}
+          onBlur={onBlur}
+          isCaptioned={isCaptioned}
+          onLanguage={onLanguage}
+          onClose={() => setDialog(null)}
+        />
       )}
       {dialog === "leave" && (
         <Dialog title={text.leaveTitle} onClose={() => setDialog(null)}>

@@ -3,26 +3,38 @@ import { useLocalParticipant, useMediaDeviceSelect } from "@livekit/components-r
 import { ParticipantEvent } from "livekit-client";
 import { useCallback, useSyncExternalStore } from "react";
 
+import { BlurChoice } from "../../blur/choice.js";
 import { room as texts } from "../../text/room.js";
 import { useText } from "../../text/index.js";
 import { Dialog } from "../../ui/dialog.js";
 import { Select } from "../../ui/field.js";
 import form from "../../ui/form.module.css";
 import { SpokenSelect } from "../../ui/spoken-select.js";
+import { type CameraBlur, useCameraBlur } from "./blur.js";
 
 interface Props {
+  blur: CameraBlur;
+  onBlur: (isOn: boolean) => void;
   isCaptioned: boolean;
   onLanguage: (tag: string) => void;
   onClose: () => void;
 }
 
-export function DeviceDialog({ isCaptioned, onLanguage, onClose }: Props) {
+export function DeviceDialog({ blur, onBlur, isCaptioned, onLanguage, onClose }: Props) {
   const text = useText(texts);
+  const { isOn, state, isSwitching } = useCameraBlur(blur);
   return (
     <Dialog title={text.devices} onClose={onClose}>
       <div className={form.form}>
         <DeviceSelect kind="audioinput" label={text.microphone} />
         <DeviceSelect kind="videoinput" label={text.camera} />
+        <BlurChoice
+          isOn={isOn}
+          isSwitching={isSwitching}
+          onChange={onBlur}
+          state={state}
+          onRetry={() => onBlur(true)}
+        />
         <DeviceSelect kind="audiooutput" label={text.loudspeaker} />
         {isCaptioned && <Spoken onChange={onLanguage} />}
       </div>

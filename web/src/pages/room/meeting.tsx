@@ -20,6 +20,7 @@ import { fill, useText } from "../../text/index.js";
 import { Button } from "../../ui/button.js";
 import { toast } from "../../ui/toast.js";
 import { isHeld } from "../join/ask.js";
+import type { CameraBlur } from "./blur.js";
 import { Controls } from "./controls.js";
 import { lowerHand, raiseHand } from "./deeds.js";
 import { type Told, useFeed } from "./feed.js";
@@ -36,6 +37,8 @@ import { useLobby } from "./use-lobby.js";
 interface Props {
   livekit: Room;
   isReconnecting: boolean;
+  blur: CameraBlur;
+  onBlur: (isOn: boolean) => void;
   room: Schemas["RoomView"];
   /** What LiveKit calls us. */
   identity: string;
@@ -57,6 +60,8 @@ export function Meeting(props: Props) {
 function InRoom({
   livekit,
   isReconnecting,
+  blur,
+  onBlur,
   room,
   identity,
   onLeave,
@@ -157,6 +162,8 @@ function InRoom({
         roomId={room.id}
         onLeave={onLeave}
         isCaptioned={room.captions}
+        blur={blur}
+        onBlur={onBlur}
         onLanguage={(tag) => guard(onLanguage(tag))}
         guard={guard}
       />

@@ -14,7 +14,7 @@ import { Notice } from "../../ui/notice.js";
 import { Page } from "../../ui/page.js";
 import { toast } from "../../ui/toast.js";
 import { askIn, roomOf } from "../join/ask.js";
-import { type Entry, entryInto, forgetEntry, keepLanguage } from "../join/entry.js";
+import { type Entry, entryInto, forgetEntry, keepBlur, keepLanguage } from "../join/entry.js";
 import { AfterRoom } from "./after.js";
 import { useConnection } from "./connection.js";
 import { speak } from "./deeds.js";
@@ -101,6 +101,11 @@ function Stay({ code, entry, room: first, admission }: Admitted & { code: string
         <Meeting
           livekit={connection.room}
           isReconnecting={connection.isReconnecting}
+          blur={connection.blur}
+          onBlur={(isOn) => {
+            keepBlur(code, isOn);
+            void connection.blur.switch(isOn);
+          }}
           room={room}
           identity={admission.identity}
           onLeave={() => {
