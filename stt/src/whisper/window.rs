@@ -455,6 +455,26 @@ mod tests {
         }
     }
 
+    #[test]
+    fn seam_is_where_the_words_are_also_if_their_times_are_off() {
+        let words = |words: &[(&str, f64, f64)]| -> Vec<Heard> {
+            let word = |(text, start_seconds, end_seconds): &(&str, f64, f64)| Heard {
+                text: (*text).to_owned(),
+                start_seconds: *start_seconds,
+                end_seconds: *end_seconds,
+                confidence: 0.9,
+                language: None,
+            };
+            words.iter().map(word).collect()
+        };
+        let window = Window {
+            stable: words(&[("molten", 1.0, 1.8), ("rock", 1.8, 2.4), ("flows", 2.5, 3.0)]),
+            ..Window::default()
+        };
+        let again = words(&[("rock", 2.2, 2.7), ("flows", 2.9, 3.3), ("down", 3.3, 3.7)]);
+        assert_eq!(window.known(&again), 2);
+    }
+
     fn speak(window: &mut Window, seconds: usize, sound: Sound) {
         (0..seconds * 50).for_each(|_| window.hear(FRAME_SAMPLES, sound));
     }
