@@ -469,7 +469,7 @@ fn migrations(database: &Database) -> Vec<Migration> {
         (15, "handover", include_str!("../migrations/0015_handover.sql")),
         (
             16,
-            "late summary",
+            "late_summary",
             include_str!("../migrations/0016_late_summary.sql"),
         ),
     ]
