@@ -46,12 +46,18 @@ export default async function words({ browser }) {
   }
 
   at("how large they are");
-  let last = 0;
-  for (const size of ["small", "medium", "large", "huge"]) {
+  const pixels = () => style(overlay, "fontSize").then(Number.parseFloat);
+  const usual = await pixels();
+  await choose(host, "Size", "small");
+  let last = await until("small captions are smaller", async () => {
+    const now = await pixels();
+    return now < usual && now;
+  });
+  for (const size of ["medium", "large", "huge"]) {
     await choose(host, "Size", size);
     last = await until(`${size} captions are larger`, async () => {
-      const pixels = await style(overlay, "fontSize").then(Number.parseFloat);
-      return pixels > last && pixels;
+      const now = await pixels();
+      return now > last && now;
     });
   }
   await picturesOf(host, "captions-huge");
