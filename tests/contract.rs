@@ -22,6 +22,8 @@ mod meeting;
 mod outage;
 #[path = "contract/pages.rs"]
 mod pages;
+#[path = "contract/relay.rs"]
+mod relay;
 #[path = "contract/restart.rs"]
 mod restart;
 #[path = "contract/service.rs"]

@@ -31,16 +31,26 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(folder: &Path) -> Self {
+        Self::start_with(folder, "")
+    }
+
+    /// Starts a server that relays by itself (TURN), which clients are told of.
+    pub(crate) fn start_with_relay(folder: &Path) -> Self {
+        let relay = format!(
+            "turn: {{enabled: true, udp_port: {}, allow_restricted_peer_cidrs: [\"127.0.0.0/8\"]}}\n",
+            free_udp_port()
+        );
+        Self::start_with(folder, &relay)
+    }
+
+    fn start_with(folder: &Path, lines: &str) -> Self {
         let (port, tcp_port) = (free_port(), free_port());
-        let udp_port = UdpSocket::bind("127.0.0.1:0")
-            .and_then(|socket| socket.local_addr())
-            .expect("a port")
-            .port();
+        let udp_port = free_udp_port();
         let config = format!(
             "port: {port}\nbind_addresses: [127.0.0.1]\nrtc:\n  tcp_port: {tcp_port}\n  udp_port: {udp_port}\n  \
              use_external_ip: false\n  node_ip: 127.0.0.1\n  enable_loopback_candidate: true\n  \
              ips: {{includes: [127.0.0.1/32]}}\nkeys:\n  devkey: {SECRET}\n\
-             room:\n  empty_timeout: 20\n  departure_timeout: 3\n"
+             room:\n  empty_timeout: 20\n  departure_timeout: 3\n{lines}"
         );
         fs::write(folder.join("livekit.yaml"), config).expect("written");
         let livekit = LiveKit {
@@ -80,6 +90,10 @@ impl Server {
         self.child.kill().expect("it runs");
         self.child.wait().expect("it is our child");
         self.child = Self::run(&self.folder, self.port);
+    }
+
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("livekit.log")).expect("a log")
     }
 
     /// Where it listens, on loopback.
@@ -457,6 +471,13 @@ pub(crate) fn repository(path: &str) -> PathBuf {
 pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
+        .expect("a free port")
+        .port()
+}
+
+fn free_udp_port() -> u16 {
+    UdpSocket::bind("127.0.0.1:0")
+        .and_then(|socket| socket.local_addr())
         .expect("a free port")
         .port()
 }
