@@ -635,11 +635,13 @@ impl super::core::Session {
         }
         api.set_remote_ice_credentials(theirs.clone());
         self.remote_credentials = Some(theirs);
+        // They are told anew, with the credentials.
+        let told = std::mem::take(&mut self.remote_candidates);
         if is_connected {
             return;
         }
         // What was tried in vain must not keep what comes next from being tried.
-        for candidate in self.remote_candidates.drain(..) {
+        for candidate in told {
             api.invalidate_candidate(&candidate);
         }
         for candidate in &self.tried {

@@ -97,7 +97,9 @@ impl Core {
             tracing::debug!("a candidate was left out: there is no way to try it");
             return;
         }
-        if let Some(session) = &mut self.session {
+        if let Some(session) = &mut self.session
+            && !session.knows(&candidate)
+        {
             session.remote_candidates.push(candidate.clone());
             session.rtc.add_remote_candidate(candidate);
             self.match_candidates();
@@ -364,6 +366,14 @@ impl Session {
         self.tried.iter().any(is_it)
     }
 
+    /// Whether they told us of a candidate before: every description of theirs lists all of them again.
+    fn knows(&self, theirs: &Candidate) -> bool {
+        let is_it = |known: &Candidate| {
+            (known.proto(), known.addr(), known.kind()) == (theirs.proto(), theirs.addr(), theirs.kind())
+        };
+        self.remote_candidates.iter().any(is_it)
+    }
+
     fn remote_ips(&self, is_wanted: impl Fn(&Candidate) -> bool) -> Vec<IpAddr> {
         let wanted = self.remote_candidates.iter().filter(|theirs| is_wanted(theirs));
         wanted.map(|theirs| theirs.addr().ip()).collect()
@@ -381,3 +391,55 @@ const FALLBACK_AFTER: Duration = Duration::from_millis(500);
 
 /// How long plain UDP must have worked before other paths are given up.
 const RELEASE_AFTER: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{connection::Connection, data_channel::DataChannelInit, peer_connection::OfferOptions};
+
+    fn begun() -> Arc<Connection> {
+        Connection::start(&RtcConfiguration::default()).expect("a socket")
+    }
+
+    /// Has one offer to the other, and the other answer.
+    fn negotiate(one: &Connection, other: &Connection) {
+        let offer = one
+            .call(|core| core.create_offer(&OfferOptions::default()))
+            .expect("an offer");
+        one.call(|core| core.set_local_description(offer.clone()))
+            .expect("our offer");
+        other
+            .call(|core| core.set_remote_description(offer))
+            .expect("their offer");
+        let answer = other.call(Core::create_answer).expect("an answer");
+        other
+            .call(|core| core.set_local_description(answer.clone()))
+            .expect("our answer");
+        one.call(|core| core.set_remote_description(answer))
+            .expect("their answer");
+    }
+
+    fn addresses_of_theirs(connection: &Connection) -> usize {
+        let core = connection.core.lock();
+        core.session.as_ref().expect("it began").remote_candidates.len()
+    }
+
+    #[tokio::test]
+    async fn what_they_tell_again_is_kept_once() {
+        let (one, other) = (begun(), begun());
+        one.call(|core| core.create_data_channel("data", DataChannelInit::default()))
+            .expect("a channel");
+        negotiate(&one, &other);
+        // An answer has all addresses of whoever writes it; who was answered knows them now.
+        let told = addresses_of_theirs(&one);
+        assert!(told > 0);
+        for _ in 0..3 {
+            negotiate(&one, &other);
+        }
+        assert_eq!(addresses_of_theirs(&one), told);
+        one.call(Core::close);
+        other.call(Core::close);
+    }
+}
