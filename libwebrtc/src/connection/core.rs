@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     RtcError,
-    network::{Network, Way, is_stun},
+    network::{Network, Received, Way, is_stun},
     peer_connection::{IceConnectionState, IceGatheringState, PeerConnectionState},
     sdp::Numbers,
 };
@@ -57,6 +57,8 @@ pub(crate) struct Core {
     negotiations_wanted: u32,
     ice: IceConnectionState,
     state: PeerConnectionState,
+    // For how long the packet that is taken lay in the socket.
+    pub(super) waited: Duration,
     // When the other side was heard last, and when we gave up on it.
     heard_at: Option<Instant>,
     lost_at: Option<Instant>,
@@ -113,6 +115,7 @@ impl Core {
             negotiations_wanted: 0,
             ice: IceConnectionState::New,
             state: PeerConnectionState::New,
+            waited: Duration::ZERO,
             heard_at: None,
             lost_at: None,
             checking_since: None,
@@ -198,20 +201,33 @@ impl Core {
         self.has_changed = true;
     }
 
-    /// Takes what came in, as far as one turn goes. Pending when nothing did.
-    pub(super) fn poll_network(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<()> {
+    /// Takes what came in, as far as one turn goes. Pending when nothing did, and nothing else is to be done before the
+    /// deadline. That is for a timer to tell, unless the task is [on ticks](Network::is_on_ticks) when this begins.
+    pub(super) fn poll_network(
+        &mut self,
+        context: &mut Context<'_>,
+        deadline: Instant,
+        buffer: &mut [u8],
+    ) -> Poll<()> {
+        let needs_no_timer = self.network.is_on_ticks();
         for taken in 0..PACKETS_PER_TURN_MAX {
             let now = Instant::now();
             match self.network.poll_receive(context, now, buffer) {
-                Poll::Ready(Some((way, length))) => self.take_packet(now, way, &buffer[..length]),
-                Poll::Pending if taken == 0 => return Poll::Pending,
+                Poll::Ready(Some(received)) => self.take_packet(now, received, &buffer[..received.length]),
+                Poll::Pending if taken == 0 => {
+                    let is_due = now >= deadline || !self.network.is_on_ticks();
+                    return match needs_no_timer && is_due {
+                        true => Poll::Ready(()),
+                        false => Poll::Pending,
+                    };
+                }
                 Poll::Ready(None) | Poll::Pending => break,
             }
         }
         Poll::Ready(())
     }
 
-    fn take_packet(&mut self, now: Instant, way: Way, packet: &[u8]) {
+    fn take_packet(&mut self, now: Instant, Received { way, waited, .. }: Received, packet: &[u8]) {
         let Some(session) = &mut self.session else {
             return;
         };
@@ -224,6 +240,7 @@ impl Core {
         }
         session.try_announced(way.ours);
         self.heard_at = Some(now);
+        self.waited = waited;
         if let Err(error) = session.rtc.handle_input(input) {
             self.give_up(&error);
             return;

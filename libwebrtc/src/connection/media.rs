@@ -175,7 +175,7 @@ impl Core {
         };
         let ssrc = *packet.header.ssrc;
         let sequence = *packet.seq_no;
-        let passed = now - self.began;
+        let passed = now.saturating_duration_since(self.began + self.waited);
         let Some(heard) = owner.count_inbound(ssrc, sequence, |inbound| inbound.count(&packet, passed))
         else {
             return;

@@ -87,11 +87,14 @@ impl Connection {
             let Some(deadline) = deadline else {
                 break;
             };
-            sleep.as_mut().reset(deadline.into());
+            let needs_timer = !self.core.lock().network.is_on_ticks();
+            if needs_timer {
+                sleep.as_mut().reset(deadline.into());
+            }
             tokio::select! {
+                () = poll_fn(|context| self.with_core(|core| core.poll_network(context, deadline, &mut buffer))) => {}
                 () = self.waker.notified() => {}
-                () = &mut sleep => {}
-                () = poll_fn(|context| self.with_core(|core| core.poll_network(context, &mut buffer))) => {}
+                () = &mut sleep, if needs_timer => {}
             }
         }
         self.handlers.clear();

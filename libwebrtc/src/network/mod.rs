@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use str0m::net::{Protocol, Transmit};
@@ -13,12 +13,14 @@ use str0m::net::{Protocol, Transmit};
 mod framing;
 pub(crate) mod fuzz;
 mod interfaces;
+mod pace;
 mod reflexive;
 mod relay;
 mod servers;
 mod stream;
 mod stun;
 mod tcp;
+mod ticks;
 mod turn;
 mod udp;
 
@@ -68,6 +70,16 @@ pub(crate) struct Way {
     pub(crate) protocol: Protocol,
     pub(crate) ours: SocketAddr,
     pub(crate) theirs: SocketAddr,
+}
+
+/// A packet that came.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Received {
+    pub(crate) way: Way,
+    /// In bytes.
+    pub(crate) length: usize,
+    /// For how long it lay in the socket.
+    pub(crate) waited: Duration,
 }
 
 impl Network {
@@ -214,6 +226,11 @@ impl Network {
         relays.chain(questions).min()
     }
 
+    /// Whether whoever polls for packets is woken every few milliseconds anyway, and needs no timer.
+    pub(crate) fn is_on_ticks(&self) -> bool {
+        self.udp.is_on_ticks()
+    }
+
     fn flush(&mut self, now: Instant) {
         while let Some(packet) = self.poll_send(now) {
             self.send_to_server(&packet);
@@ -234,16 +251,16 @@ impl Network {
         })
     }
 
-    /// Takes the next packet, if there is one, and says how it came and how long it is. Ready with none when time is
-    /// to be handled instead.
+    /// Takes the next packet, if there is one, and says how it came. Ready with none when time is to be handled
+    /// instead.
     pub(crate) fn poll_receive(
         &mut self,
         context: &mut Context<'_>,
         now: Instant,
         buffer: &mut [u8],
-    ) -> Poll<Option<(Way, usize)>> {
+    ) -> Poll<Option<Received>> {
         let received = self.poll_sockets(context, now, buffer);
-        if let Poll::Ready(Some((_, length))) = received {
+        if let Poll::Ready(Some(Received { length, .. })) = received {
             self.traffic.packets_received += 1;
             self.traffic.bytes_received += length as u64;
         }
@@ -255,8 +272,8 @@ impl Network {
         context: &mut Context<'_>,
         now: Instant,
         buffer: &mut [u8],
-    ) -> Poll<Option<(Way, usize)>> {
-        if let Poll::Ready(datagram) = self.udp.poll_receive(context, buffer) {
+    ) -> Poll<Option<Received>> {
+        if let Poll::Ready(datagram) = self.udp.poll_receive(context, now, buffer) {
             return Poll::Ready(self.take_datagram(now, datagram, buffer));
         }
         if let Poll::Ready((ours, theirs, length)) = self.tcp.poll_receive(context, buffer) {
@@ -265,7 +282,11 @@ impl Network {
                 ours,
                 theirs,
             };
-            return Poll::Ready(Some((way, length)));
+            return Poll::Ready(Some(Received {
+                way,
+                length,
+                waited: Duration::ZERO,
+            }));
         }
         for question in &mut self.questions {
             if question.poll(context, now).is_ready() {
@@ -274,22 +295,23 @@ impl Network {
         }
         for relay in &mut self.relays {
             if let Poll::Ready(received) = relay.poll_receive(context, now, buffer) {
-                return Poll::Ready(carried(relay, received));
+                return Poll::Ready(carried(relay, received, Duration::ZERO));
             }
         }
         Poll::Pending
     }
 
     /// Tells the datagrams of servers from those of the other side.
-    fn take_datagram(&mut self, now: Instant, datagram: Datagram, buffer: &mut [u8]) -> Option<(Way, usize)> {
+    fn take_datagram(&mut self, now: Instant, datagram: Datagram, buffer: &mut [u8]) -> Option<Received> {
         let Datagram {
             source,
             destination,
             length,
+            waited,
         } = datagram;
         if let Some(relay) = self.relays.iter_mut().find(|relay| relay.is_server(source)) {
             let received = relay.receive(now, buffer, length);
-            return carried(relay, received);
+            return carried(relay, received, waited);
         }
         if let Some(question) = self
             .questions
@@ -305,7 +327,7 @@ impl Network {
             ours: destination,
             theirs: source,
         };
-        Some((way, length))
+        Some(Received { way, length, waited })
     }
 
     /// Takes other servers, for what is asked from now on. Names and passwords change with time.
@@ -345,14 +367,14 @@ impl Network {
 }
 
 /// What a relay took for us.
-fn carried(relay: &Relay, received: Option<(SocketAddr, usize)>) -> Option<(Way, usize)> {
+fn carried(relay: &Relay, received: Option<(SocketAddr, usize)>, waited: Duration) -> Option<Received> {
     let (theirs, length) = received?;
     let way = Way {
         protocol: Protocol::Udp,
         ours: relay.relayed()?,
         theirs,
     };
-    Some((way, length))
+    Some(Received { way, length, waited })
 }
 
 /// The port of candidates that stand for connections of ours (RFC 6544, section 4.5).
