@@ -30,7 +30,7 @@ use lectern_pipelines::{
     SummarySource, UnixMillis, export,
 };
 use lectern_storage::{
-    Artifact, LECTURE_PDF, NewSummary, PendingMeeting, RoomWishes, SHARED_PDF, SummaryOrder, object_key,
+    Artifact, Due, LECTURE_PDF, NewSummary, PendingMeeting, RoomWishes, SHARED_PDF, SummaryOrder, object_key,
 };
 
 use self::render::Renderer;
@@ -59,14 +59,17 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
         let holder = format!("{}/stages/{round}", stages.context.holder);
         // Who waits for words holds up nobody.
         let busy = working.len() - stages.waiting.load(Ordering::Relaxed).min(working.len());
-        for meeting in stages.claim(&holder, MEETINGS_AT_ONCE.saturating_sub(busy)).await {
+        for meeting in stages
+            .claim(Due::NextStep, &holder, MEETINGS_AT_ONCE.saturating_sub(busy))
+            .await
+        {
             working.spawn(Arc::clone(&stages).bring_to_its_end(meeting, holder.clone()));
         }
         if last {
             break;
         }
         for meeting in stages
-            .claim_awaiting(&holder, ASKED_AGAIN_AT_ONCE - asking.len())
+            .claim(Due::LateSummary, &holder, ASKED_AGAIN_AT_ONCE - asking.len())
             .await
         {
             asking.spawn(Arc::clone(&stages).ask_again(meeting, holder.clone()));
@@ -144,22 +147,17 @@ impl Stages {
         }
     }
 
-    async fn claim(&self, holder: &str, limit: usize) -> Vec<PendingMeeting> {
+    async fn claim(&self, due: Due, holder: &str, limit: usize) -> Vec<PendingMeeting> {
         let limit = u32::try_from(limit).unwrap_or(0);
         if limit == 0 {
             return Vec::new();
         }
         let (database, now) = (&self.context.database, unix_now());
-        found(database.claim_pending(holder, now, now + LEASE_TTL, limit).await)
-    }
-
-    async fn claim_awaiting(&self, holder: &str, limit: usize) -> Vec<PendingMeeting> {
-        let limit = u32::try_from(limit).unwrap_or(0);
-        if limit == 0 {
-            return Vec::new();
-        }
-        let (database, now) = (&self.context.database, unix_now());
-        found(database.claim_awaiting(holder, now, now + LEASE_TTL, limit).await)
+        found(
+            database
+                .claim_meetings(due, holder, now, now + LEASE_TTL, limit)
+                .await,
+        )
     }
 
     /// Has a language model asked again for the summary of a meeting whose pages have the built-in one meanwhile.

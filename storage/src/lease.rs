@@ -52,6 +52,15 @@ pub struct PendingMeeting {
     pub attempts: u32,
 }
 
+/// What is to be done about a meeting that is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// The next step to its pages.
+    NextStep,
+    /// To ask a language model again, which was away when its pages were made.
+    LateSummary,
+}
+
 impl Database {
     /// Takes a meeting for `worker` until then; says whether it is theirs.
     ///
@@ -117,46 +126,22 @@ impl Database {
         held.into_iter().map(|(id,)| stored_meeting_id(id)).collect()
     }
 
-    /// Takes up to `limit` meetings for `worker` that are over, not yet rendered, held by nobody and due, the longest
-    /// due first. Two workers that ask at once get different ones.
-    pub async fn claim_pending(
+    /// Takes up to `limit` meetings for `worker` for which that is due and which are held by nobody, the longest due first.
+    /// Two workers that ask at once get different ones.
+    pub async fn claim_meetings(
         &self,
+        due: Due,
         worker: &str,
         now: UnixMillis,
         until: UnixMillis,
         limit: u32,
     ) -> Result<Vec<PendingMeeting>, Error> {
-        let text = match self {
-            Self::Sqlite(_) => CLAIM_PENDING_SQLITE,
-            Self::Postgres(_) => CLAIM_PENDING_POSTGRES,
+        let text = match (due, self) {
+            (Due::NextStep, Self::Sqlite(_)) => CLAIM_PENDING_SQLITE,
+            (Due::NextStep, Self::Postgres(_)) => CLAIM_PENDING_POSTGRES,
+            (Due::LateSummary, Self::Sqlite(_)) => CLAIM_AWAITING_SQLITE,
+            (Due::LateSummary, Self::Postgres(_)) => CLAIM_AWAITING_POSTGRES,
         };
-        self.claim(text, worker, now, until, limit).await
-    }
-
-    /// Takes up to `limit` meetings for `worker` that are rendered, held by nobody, and wait for a language model that is to
-    /// be asked again by now.
-    pub async fn claim_awaiting(
-        &self,
-        worker: &str,
-        now: UnixMillis,
-        until: UnixMillis,
-        limit: u32,
-    ) -> Result<Vec<PendingMeeting>, Error> {
-        let text = match self {
-            Self::Sqlite(_) => CLAIM_AWAITING_SQLITE,
-            Self::Postgres(_) => CLAIM_AWAITING_POSTGRES,
-        };
-        self.claim(text, worker, now, until, limit).await
-    }
-
-    async fn claim(
-        &self,
-        text: &'static str,
-        worker: &str,
-        now: UnixMillis,
-        until: UnixMillis,
-        limit: u32,
-    ) -> Result<Vec<PendingMeeting>, Error> {
         let mut claimed = transaction!(self, Write, "claim meetings that are over", |connection| {
             rows!(PendingRow, text, worker, now.0, until.0, i64::from(limit))
                 .fetch_all(&mut *connection)

@@ -60,7 +60,7 @@ pub use handover::Inheritance;
 pub use hook::{Failing, Hook, HookChange, HookTopic, NewHook, Switch, SwitchedOff};
 pub use identity::Identity;
 pub use key::{ObjectKey, object_key};
-pub use lease::{Lease, LiveMeeting, PendingMeeting};
+pub use lease::{Due, Lease, LiveMeeting, PendingMeeting};
 pub use meeting::{CONTINUES_WITHIN, MeetingOverview, OpenedMeeting, Origin};
 pub use objects::{
     Addressing, Bucket, Folder, LinkHeaders, ObjectReader, Objects, ObjectsConfig, S3Config, Upload,

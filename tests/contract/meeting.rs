@@ -59,6 +59,7 @@ async fn people_do_in_browsers_what_they_do_in_rooms() {
     lectern.wait_for_log("registered");
     let chosen = std::env::var("LECTERN_SUBJECTS").unwrap_or_else(|_| SUBJECTS.join(" "));
     let subjects: Vec<_> = chosen.split_whitespace().collect();
+    assert!(!subjects.is_empty(), "LECTERN_SUBJECTS names no subject");
     let mut command = Command::new("node");
     command
         .arg(repository("tests/browser/room.mjs"))

@@ -5,7 +5,7 @@ use std::slice;
 use lectern_pipelines::{
     AccountId, GapReason, MeetingId, SearchQuery, Segment, SegmentId, Stage, UnixMillis,
 };
-use lectern_storage::{Corrected, Correction, Database, StoredSegment};
+use lectern_storage::{Corrected, Correction, Database, Due, StoredSegment};
 use tokio::task::JoinSet;
 
 use crate::{
@@ -275,7 +275,7 @@ pub(crate) async fn corrected_lecture_is_rendered_again(place: &Place) {
     assert!(!outdated().await);
     let claim = async |now| {
         let claimed = database
-            .claim_pending("worker", UnixMillis(now), UnixMillis(now + 10), 5)
+            .claim_meetings(Due::NextStep, "worker", UnixMillis(now), UnixMillis(now + 10), 5)
             .await;
         claimed.expect("claimed").len()
     };
@@ -372,7 +372,7 @@ pub(crate) async fn late_words_have_a_lecture_rendered_again(place: &Place) {
     database.store_gap(&meeting, &gap).await.expect("stored");
     assert!(!rendered(1).await);
     let pending = database
-        .claim_pending("worker", UnixMillis(2_000), UnixMillis(3_000), 9)
+        .claim_meetings(Due::NextStep, "worker", UnixMillis(2_000), UnixMillis(3_000), 9)
         .await;
     assert_eq!(pending.expect("claimed").len(), 1);
     assert!(rendered(2).await);

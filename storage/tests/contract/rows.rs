@@ -4,8 +4,8 @@ use std::{collections::HashSet, future::poll_fn, pin::pin, task::Poll, time::Dur
 
 use lectern_pipelines::{GapReason, MediaTime, MeetingId, Segment, Stage, UnixMillis};
 use lectern_storage::{
-    Artifact, CaptionContent, Cursor, Database, DatabaseConfig, Lease, NewSummary, Origin, PAGE_ITEMS_MAX,
-    Record, Writer, object_key,
+    Artifact, CaptionContent, Cursor, Database, DatabaseConfig, Due, Lease, NewSummary, Origin,
+    PAGE_ITEMS_MAX, Record, Writer, object_key,
 };
 use tokio::task::JoinSet;
 
@@ -387,7 +387,7 @@ pub(crate) async fn eight_workers_share_what_is_pending(place: &Place) {
     assert_eq!(ids, pending);
     // By then all of it is due; what has been due for the longest comes first.
     let next = database
-        .claim_pending("late", UnixMillis(2_000), UnixMillis(3_000), 4)
+        .claim_meetings(Due::NextStep, "late", UnixMillis(2_000), UnixMillis(3_000), 4)
         .await
         .expect("claimed");
     let next: Vec<_> = next
@@ -409,7 +409,7 @@ async fn claim_all(database: &Database, worker: &str) -> Vec<MeetingId> {
     let mut claimed = Vec::new();
     loop {
         let some = database
-            .claim_pending(worker, UnixMillis(1_000), UnixMillis(2_000), 4)
+            .claim_meetings(Due::NextStep, worker, UnixMillis(1_000), UnixMillis(2_000), 4)
             .await
             .expect("an answer");
         if some.is_empty() {
@@ -436,7 +436,7 @@ pub(crate) async fn failure_is_counted_kept_and_put_off(place: &Place) {
         .expect("advanced");
     let claim = async |now| {
         database
-            .claim_pending("one", UnixMillis(now), UnixMillis(now + 10), 9)
+            .claim_meetings(Due::NextStep, "one", UnixMillis(now), UnixMillis(now + 10), 9)
             .await
             .expect("claimed")
     };

@@ -3,7 +3,7 @@
 use lectern_pipelines::{
     AccountId, MeetingId, ModelAbsence, ModelFailure, Stage, Summary, SummarySource, UnixMillis,
 };
-use lectern_storage::{Database, NewSummary, SUMMARIES_KEPT_MAX, SummaryOrder, SummaryTask};
+use lectern_storage::{Database, Due, NewSummary, SUMMARIES_KEPT_MAX, SummaryOrder, SummaryTask};
 
 use crate::{search::summary, things::Place};
 
@@ -68,7 +68,7 @@ pub(crate) async fn summaries_are_asked_for_made_and_kept(place: &Place) {
     };
     assert_eq!(shown().await, "First", "until the next is made");
     let claimed = database
-        .claim_pending("worker", UnixMillis(70), UnixMillis(90), 5)
+        .claim_meetings(Due::NextStep, "worker", UnixMillis(70), UnixMillis(90), 5)
         .await
         .expect("claimed");
     assert_eq!((claimed.len(), claimed[0].stage), (1, Stage::Transcribed));
@@ -125,7 +125,9 @@ pub(crate) async fn language_model_that_is_away_is_asked_again(place: &Place) {
     advance(database, &meeting, Stage::Live, Stage::Transcribed).await;
     let claim = async |now, holder| {
         let until = UnixMillis(now + 10);
-        let claimed = database.claim_awaiting(holder, UnixMillis(now), until, 5).await;
+        let claimed = database
+            .claim_meetings(Due::LateSummary, holder, UnixMillis(now), until, 5)
+            .await;
         let claimed = claimed.expect("claimed");
         assert!(claimed.iter().all(|claimed| claimed.id == meeting));
         claimed.len()
