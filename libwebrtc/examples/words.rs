@@ -1,11 +1,13 @@
 //! Writes what is heard of recordings through rooms of a real LiveKit server, for a recogniser to be measured with.
 //!
-//! `LECTERN_SERVICES="livekit turn" scripts/with-services cargo run -p libwebrtc --example words -- FOLDER SPEECH.wav…`
+//! `LECTERN_SERVICES="livekit turn" scripts/with-services cargo run -p libwebrtc --example words -- FOLDER TIMES SPEECH.wav…`
 //! takes 16 kHz mono with its words in a `.txt` beside it, and as long as the longest of them. Each is said in three
 //! rooms at once: over a network without fault, and with 5 % of all datagrams lost between the speaker and the server, or
-//! between the server and the listener, either way. In `codec` it is encoded and decoded and went nowhere: what is lost
-//! there, no transport brings back. Then, for the words that were lost:
-//! `cargo run -p lectern-stt --example measure -- --speakers 3 FOLDER/speaker/*.wav`, and so on.
+//! between the server and the listener, either way. In `codec` it is encoded and decoded and went nowhere. Then, for the
+//! words that were lost: `cargo run -p lectern-stt --example measure -- FOLDER/speaker/*.wav`, and so on.
+//!
+//! All of that is done so many times, each a millisecond later into the recording, and what is said is in `file`: a
+//! recogniser takes speech in pieces of 10 ms, and where these begin alone decides over every tenth word of a bad recording.
 //!
 //! Datagrams are lost on the way to a TURN relay, by which alone those connections may go.
 
@@ -56,22 +58,43 @@ enum Lossy {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let folder = PathBuf::from(arguments.next().ok_or("usage: words FOLDER SPEECH.wav…")?);
+    let usage = "usage: words FOLDER TIMES SPEECH.wav…";
+    let folder = PathBuf::from(arguments.next().ok_or(usage)?);
+    let times: usize = arguments.next().ok_or(usage)?.parse()?;
     let server = Arc::new(Server::start("words", &LOOPBACK));
     let relay = lossy_relay().await?;
     let mut rooms = JoinSet::new();
+    let folders = ["file", "codec", "nowhere", "speaker", "listener"].map(|name| folder.join(name));
+    for folder in &folders {
+        fs::create_dir_all(folder)?;
+    }
+    let [as_file, as_codec, rest @ ..] = folders;
     for speech in arguments {
-        let codec = folder.join("codec");
-        fs::create_dir_all(&codec)?;
-        only_encode(Path::new(&speech), &codec)?;
-        for lossy in [Lossy::Nowhere, Lossy::Speaker, Lossy::Listener] {
-            let folder = folder.join(format!("{lossy:?}").to_lowercase());
-            fs::create_dir_all(&folder)?;
-            rooms.spawn(say(server.clone(), relay, lossy, PathBuf::from(&speech), folder));
+        for time in 0..times {
+            let speech = begin_later(Path::new(&speech), time, &as_file)?;
+            only_encode(&speech, &as_codec)?;
+            for (lossy, folder) in [Lossy::Nowhere, Lossy::Speaker, Lossy::Listener]
+                .into_iter()
+                .zip(&rest)
+            {
+                rooms.spawn(say(server.clone(), relay, lossy, speech.clone(), folder.clone()));
+            }
         }
     }
     rooms.join_all().await;
     Ok(())
+}
+
+/// Writes a recording without its first milliseconds, and says where.
+fn begin_later(speech: &Path, milliseconds: usize, folder: &Path) -> Result<PathBuf, Box<dyn Error>> {
+    let mut reader = hound::WavReader::open(speech)?;
+    let samples = reader.samples().collect::<Result<Vec<i16>, _>>()?;
+    let name = speech.file_stem().ok_or("a speech is a file")?.to_string_lossy();
+    let path = folder.join(format!("{name}_{milliseconds}.wav"));
+    let left_out = (milliseconds * RATE_HZ as usize / 1000).min(samples.len());
+    write(&path, reader.spec(), &samples[left_out..])?;
+    fs::copy(speech.with_extension("txt"), path.with_extension("txt"))?;
+    Ok(path)
 }
 
 /// Encodes a recording as a speaker does, and writes what is left of it.
