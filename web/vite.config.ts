@@ -13,6 +13,8 @@ export default defineConfig({
   build: {
     // Our policy of contents allows no data: in scripts and styles.
     assetsInlineLimit: 0,
+    // What others wrote goes out with their notices.
+    license: { fileName: "licenses.txt" },
     // Those that know light-dark(): what it is put in place of for others is settled at the root, not where it is used.
     cssTarget: ["chrome123", "firefox120", "safari17.5"],
     modulePreload: { polyfill: false },
@@ -37,7 +39,7 @@ function compressed(): Plugin {
     async writeBundle({ dir }) {
       if (dir === undefined) return;
       const names = await readdir(dir, { recursive: true });
-      const texts = names.filter((name) => /\.(html|js|css|svg|wasm|tflite)$/.test(name));
+      const texts = names.filter((name) => /\.(html|js|css|svg|txt|wasm|tflite)$/.test(name));
       await Promise.all(texts.map((name) => compress(join(dir, name))));
     },
   };

@@ -123,6 +123,26 @@ async fn web_assembly_is_sent_compressed_to_everybody() {
 }
 
 #[tokio::test]
+async fn notices_of_what_others_wrote_go_out_with_it() {
+    let world = World::new().await;
+    let page = fetched(&world, "/", &[]).await.text().await.expect("text");
+    assert!(
+        page.contains(r#"<link rel="license" href="/licenses.txt""#),
+        "{page}"
+    );
+    let notices = fetched(&world, "/licenses.txt", &[]).await;
+    assert_eq!(header(&notices, "content-type"), "text/plain; charset=utf-8");
+    let notices = notices.text().await.expect("text");
+    for package in ["livekit-client", "react-dom", "@mediapipe/selfie_segmentation"] {
+        assert!(
+            notices.contains(&format!("## {package} - ")),
+            "{package}: {notices}"
+        );
+    }
+    world.end().await;
+}
+
+#[tokio::test]
 async fn pages_run_no_scripts_but_ours_and_reach_livekit() {
     let world = World::new().await;
     let page = fetched(&world, "/room/x", &[]).await;
