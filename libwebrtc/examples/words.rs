@@ -64,20 +64,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let server = Arc::new(Server::start("words", &LOOPBACK));
     let relay = lossy_relay().await?;
     let mut rooms = JoinSet::new();
-    let folders = ["file", "codec", "nowhere", "speaker", "listener"].map(|name| folder.join(name));
-    for folder in &folders {
-        fs::create_dir_all(folder)?;
-    }
-    let [as_file, as_codec, rest @ ..] = folders;
+    let folder_of = |name: &str| -> std::io::Result<PathBuf> {
+        let folder = folder.join(name);
+        fs::create_dir_all(&folder)?;
+        Ok(folder)
+    };
     for speech in arguments {
         for time in 0..times {
-            let speech = begin_later(Path::new(&speech), time, &as_file)?;
-            only_encode(&speech, &as_codec)?;
-            for (lossy, folder) in [Lossy::Nowhere, Lossy::Speaker, Lossy::Listener]
-                .into_iter()
-                .zip(&rest)
-            {
-                rooms.spawn(say(server.clone(), relay, lossy, speech.clone(), folder.clone()));
+            let speech = begin_later(Path::new(&speech), time, &folder_of("file")?)?;
+            only_encode(&speech, &folder_of("codec")?)?;
+            for lossy in [Lossy::Nowhere, Lossy::Speaker, Lossy::Listener] {
+                let folder = folder_of(&format!("{lossy:?}").to_lowercase())?;
+                rooms.spawn(say(server.clone(), relay, lossy, speech.clone(), folder));
             }
         }
     }
