@@ -9,6 +9,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream, UdpSocket},
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
@@ -34,11 +35,17 @@ impl Server {
         Self::start_with(folder, "")
     }
 
+    /// The UDP ports that relays are given: none that a system gives to whoever asks for any.
+    pub(crate) const RELAYS: RangeInclusive<u16> = 20_000..=30_000;
+
     /// Starts a server that relays by itself (TURN), which clients are told of.
     pub(crate) fn start_with_relay(folder: &Path) -> Self {
         let relay = format!(
-            "turn: {{enabled: true, udp_port: {}, allow_restricted_peer_cidrs: [\"127.0.0.0/8\"]}}\n",
-            free_udp_port()
+            "turn: {{enabled: true, udp_port: {}, relay_range_start: {}, relay_range_end: {}, \
+             allow_restricted_peer_cidrs: [\"127.0.0.0/8\"]}}\n",
+            free_udp_port(),
+            Self::RELAYS.start(),
+            Self::RELAYS.end()
         );
         Self::start_with(folder, &relay)
     }
