@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.dev/bin:$(CURDIR)/.dev/go/bin:$(CURDIR)/.dev/node/bin:
 # Everything, with what is optional: one choice for all, so that nothing is built twice.
 WORKSPACE := --locked --workspace --features whisper
 
-.PHONY: help demo test chaos interop lint ci bench bench-service bench-words endurance record fuzz clean
+.PHONY: help demo test chaos interop lint ci bench bench-service bench-words bench-hearing endurance record fuzz clean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -53,6 +53,13 @@ bench-service: ## What the web service promises, measured, on SQLite, Postgres a
 bench-words: ## Word errors of captions and of the recogniser alone in SPEECH=FOLDER (WAV files, words in .txt), and what pages cost (a release build)
 	scripts/setup bench
 	$(if $(SPEECH),LECTERN_SPEECH=$(SPEECH)) cargo bench --locked --bench words
+
+bench-hearing: ## Word errors of SPEECH=FILE.wav (its words in .txt) heard through rooms, without loss and with 5 %, and of the file; TIMES=10
+	scripts/setup test
+	rm -rf target/bench-hearing
+	LECTERN_SERVICES="livekit turn" scripts/with-services cargo run $(WORKSPACE) --example words -- \
+	  target/bench-hearing $(or $(TIMES),10) $(or $(SPEECH),fixtures/austen/austen.wav)
+	cargo run $(WORKSPACE) --example compare -- target/bench-hearing file codec nowhere=0.5 speaker=2 listener=2
 
 endurance: ## What no test has time for: servers that freeze and die, and MINUTES=60 of people who come and go
 	scripts/setup test

@@ -2,7 +2,7 @@
 //!
 //! `cargo run -p libwebrtc --example loss -- FOLDER SPEECH.wav…` takes 16 kHz mono with its words in a `.txt` beside it,
 //! and writes a WAV and a `.txt` for each network, each chance and each speech. Then, for the words that were lost:
-//! `cargo run -p lectern-stt --example measure -- FOLDER/05_none/*.wav`, and so on.
+//! `cargo run -p lectern-stt --example compare -- FOLDER 00_none 05_none 05_red`, and so on.
 
 #![expect(clippy::print_stdout, reason = "printing figures is half of what it does")]
 

@@ -1,10 +1,9 @@
-//! Writes what is heard of recordings through rooms of a real LiveKit server, for a recogniser to be measured with.
+//! Writes what is heard of recordings through rooms of a real LiveKit server, for the words to be counted (`make bench-hearing`).
 //!
-//! `LECTERN_SERVICES="livekit turn" scripts/with-services cargo run -p libwebrtc --example words -- FOLDER TIMES SPEECH.wav…`
-//! takes 16 kHz mono with its words in a `.txt` beside it, and as long as the longest of them. Each is said in three
-//! rooms at once: over a network without fault, and with 5 % of all datagrams lost between the speaker and the server, or
-//! between the server and the listener, either way. In `codec` it is encoded and decoded and went nowhere. Then, for the
-//! words that were lost: `cargo run -p lectern-stt --example measure -- FOLDER/speaker/*.wav`, and so on.
+//! `words FOLDER TIMES SPEECH.wav…` takes 16 kHz mono with its words in a `.txt` beside it, and as long as the longest of
+//! them. Each is said in three rooms at once: over a network without fault (`nowhere`), and with 5 % of all datagrams lost
+//! between the `speaker` and the server, or between the server and the `listener`, either way. In `codec` it is encoded and
+//! decoded and went nowhere.
 //!
 //! All of that is done so many times, each a millisecond later into the recording, and what is said is in `file`: a
 //! recogniser takes speech in pieces of 10 ms, and where these begin alone decides over every tenth word of a bad recording.

@@ -73,21 +73,13 @@ async fn main() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound").to_string();
     let serving = tokio::spawn(async move { server.serve(listener, std::future::pending()).await });
-    let mut percents = Vec::new();
     for file in files {
-        percents.extend(measure(&address, &file, speakers, pace).await);
+        measure(&address, &file, speakers, pace).await;
     }
     serving.abort();
-    if let Some((mean, error)) = mean(&percents) {
-        println!(
-            "word errors of all {}: {mean:.1} % in the mean, give or take {error:.1}",
-            percents.len()
-        );
-    }
 }
 
-/// Prints what a file came to, and gives each stream's word errors in per cent.
-async fn measure(address: &str, file: &Path, speakers: usize, pace: Pace) -> Vec<f64> {
+async fn measure(address: &str, file: &Path, speakers: usize, pace: Pace) {
     let (began, processor) = (Instant::now(), processor_seconds());
     let streams: Vec<_> = (0..speakers)
         .map(|_| tokio::spawn(stream(address.to_owned(), file.to_owned(), pace)))
@@ -100,14 +92,13 @@ async fn measure(address: &str, file: &Path, speakers: usize, pace: Pace) -> Vec
     let said =
         std::fs::read_to_string(file.with_extension("txt")).expect("the words are in a .txt beside it");
     let scores: Vec<Score> = heard.iter().map(|heard| Score::of(&said, &heard.words)).collect();
-    let percents: Vec<f64> = scores.iter().map(Score::percent).collect();
     let mut delays: Vec<f64> = heard.into_iter().flat_map(|heard| heard.delays).collect();
     delays.sort_by(f64::total_cmp);
     println!(
         "{} × {speakers}: {audio:.0} s of audio in {:.1} s, word errors {:.1} % of {}, processor {:.3} s per second{}",
         file.file_stem().unwrap_or_default().to_string_lossy(),
         began.elapsed().as_secs_f64(),
-        percents.iter().sum::<f64>() / speakers as f64,
+        scores.iter().map(Score::percent).sum::<f64>() / speakers as f64,
         scores.first().map_or(0, |score| score.words),
         (processor_seconds() - processor) / audio,
         match (pace, delays.as_slice()) {
@@ -118,22 +109,6 @@ async fn measure(address: &str, file: &Path, speakers: usize, pace: Pace) -> Vec
             _ => String::new(),
         }
     );
-    percents
-}
-
-/// The mean of at least two, and its standard error.
-fn mean(percents: &[f64]) -> Option<(f64, f64)> {
-    let count = percents.len() as f64;
-    if count < 2.0 {
-        return None;
-    }
-    let mean = percents.iter().sum::<f64>() / count;
-    let variance = percents
-        .iter()
-        .map(|percent| (percent - mean).powi(2))
-        .sum::<f64>()
-        / (count - 1.0);
-    Some((mean, (variance / count).sqrt()))
 }
 
 async fn stream(address: String, file: PathBuf, pace: Pace) -> Heard {

@@ -18,7 +18,10 @@ async fn worker_captions_through_a_relay_alone() {
     let log = server.log();
     let ports = ports_of_the_worker(&log);
     assert!(!ports.is_empty(), "{log}");
-    assert!(ports.iter().all(|port| Server::RELAYS.contains(port)), "{ports:?}");
+    assert!(
+        ports.iter().all(|port| Server::RELAYS.contains(port)),
+        "{ports:?}"
+    );
 }
 
 /// The ports at which the server reached the worker, at first and whenever it changed its way. A relay whose
@@ -27,8 +30,14 @@ fn ports_of_the_worker(log: &str) -> Vec<u16> {
     log.lines()
         .filter(|line| line.contains("\"participant\": \"agent-"))
         .flat_map(|line| {
-            let begun = line.split("[remote][selected").skip(1).map(|rest| after(rest, "....:"));
-            let changed = line.split("\"newPair\"").skip(1).map(|rest| after(rest, "\"remotePort\": "));
+            let begun = line
+                .split("[remote][selected")
+                .skip(1)
+                .map(|rest| after(rest, "....:"));
+            let changed = line
+                .split("\"newPair\"")
+                .skip(1)
+                .map(|rest| after(rest, "\"remotePort\": "));
             begun.chain(changed)
         })
         .collect()
