@@ -3,7 +3,6 @@
 use std::{
     fs,
     io::Write,
-    net::{TcpListener, UdpSocket},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     process::Stdio,
@@ -17,6 +16,8 @@ use tokio::{
     net::TcpStream,
     process::{Child, Command},
 };
+
+use crate::free_port::free_port;
 
 /// A `livekit-server` that runs as our child and ends with us.
 pub(crate) struct LiveKitServer {
@@ -32,7 +33,8 @@ impl LiveKitServer {
     pub(crate) async fn start(folder: &Path, service_url: Option<&str>) -> anyhow::Result<Self> {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let program = find()?;
-        let (port, tcp_port, udp_port) = (free_tcp_port()?, free_tcp_port()?, free_udp_port()?);
+        let free = || free_port("127.0.0.1").context("there is no free port on this machine");
+        let (port, tcp_port, udp_port) = (free()?, free()?, free()?);
         let secret = lectern_service::fresh_secret();
         let config = folder.join("livekit.yaml");
         let webhook = service_url.map(webhook_of).unwrap_or_default();
@@ -129,14 +131,6 @@ fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
     options
         .and_then(|mut file| file.write_all(text.as_bytes()))
         .with_context(|| format!("cannot write {}", path.display()))
-}
-
-fn free_tcp_port() -> std::io::Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
-}
-
-fn free_udp_port() -> std::io::Result<u16> {
-    Ok(UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 const API_KEY: &str = "lectern";

@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod doctor;
 mod embedded;
+mod free_port;
 mod livekit_server;
 mod logging;
 mod meetings;

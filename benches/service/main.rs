@@ -8,6 +8,8 @@
 #![expect(clippy::print_stdout, reason = "printing figures is all it does")]
 
 mod callers;
+#[path = "../../src/free_port.rs"]
+mod free_port;
 mod people;
 mod server;
 

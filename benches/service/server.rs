@@ -10,7 +10,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use crate::callers::Caller;
+use crate::{callers::Caller, free_port::free_port};
 
 /// Which database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) async fn start(place: Place) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = free_port("127.0.0.1")?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_lectern"));
         command
             .arg("service")

@@ -2,13 +2,15 @@
 
 pub(crate) mod authority;
 pub(crate) mod database;
+#[path = "../../src/free_port.rs"]
+mod free_port;
 pub(crate) mod recogniser;
 pub(crate) mod wire;
 
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream, UdpSocket},
+    net::TcpStream,
     ops::RangeInclusive,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
@@ -43,7 +45,7 @@ impl Server {
         let relay = format!(
             "turn: {{enabled: true, udp_port: {}, relay_range_start: {}, relay_range_end: {}, \
              allow_restricted_peer_cidrs: [\"127.0.0.0/8\"]}}\n",
-            free_udp_port(),
+            free_port(),
             Self::RELAYS.start(),
             Self::RELAYS.end()
         );
@@ -51,8 +53,7 @@ impl Server {
     }
 
     fn start_with(folder: &Path, lines: &str) -> Self {
-        let (port, tcp_port) = (free_port(), free_port());
-        let udp_port = free_udp_port();
+        let (port, tcp_port, udp_port) = (free_port(), free_port(), free_port());
         let config = format!(
             "port: {port}\nbind_addresses: [127.0.0.1]\nrtc:\n  tcp_port: {tcp_port}\n  udp_port: {udp_port}\n  \
              use_external_ip: false\n  node_ip: 127.0.0.1\n  enable_loopback_candidate: true\n  \
@@ -476,17 +477,7 @@ pub(crate) fn repository(path: &str) -> PathBuf {
 }
 
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .expect("a free port")
-        .port()
-}
-
-fn free_udp_port() -> u16 {
-    UdpSocket::bind("127.0.0.1:0")
-        .and_then(|socket| socket.local_addr())
-        .expect("a free port")
-        .port()
+    free_port::free_port("127.0.0.1").expect("a free port")
 }
 
 fn tail(path: &Path) -> String {

@@ -4,7 +4,7 @@ use std::{
     fmt::Write as _,
     fs,
     future::Future,
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     path::PathBuf,
     process::{Child, Command},
     thread,
@@ -26,7 +26,11 @@ use livekit::{
 use livekit_api::access_token::{AccessToken, VideoGrants};
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use free_port::free_port;
+
 pub(crate) mod conversation;
+#[path = "../../../src/free_port.rs"]
+mod free_port;
 #[cfg(target_os = "linux")]
 pub(crate) mod namespace;
 pub(crate) mod visits;
@@ -95,16 +99,16 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server in this network.
     pub(crate) fn start(name: &str, rtc: &Rtc) -> Self {
-        let ports = [0; 3].map(|_| free_port(rtc.address));
+        let ports = [0; 3].map(|_| free_port(rtc.address).expect("a free port"));
         Self::start_on(name, rtc, ports, "", Command::new(variable("LIVEKIT_SERVER")))
     }
 
     /// Starts a server that relays by itself.
     pub(crate) fn start_with_relay(name: &str, rtc: &Rtc) -> Self {
-        let ports = [0; 3].map(|_| free_port(rtc.address));
+        let ports = [0; 3].map(|_| free_port(rtc.address).expect("a free port"));
         let relay = format!(
             "turn: {{enabled: true, udp_port: {}, allow_restricted_peer_cidrs: [\"127.0.0.0/8\"]}}\n",
-            free_port(rtc.address)
+            free_port(rtc.address).expect("a free port")
         );
         Self::start_on(name, rtc, ports, &relay, Command::new(variable("LIVEKIT_SERVER")))
     }
@@ -500,14 +504,6 @@ fn folder(name: &str) -> PathBuf {
     let folder = std::env::temp_dir().join(format!("libwebrtc-{name}-{}", std::process::id()));
     fs::create_dir_all(&folder).expect("a folder");
     folder
-}
-
-fn free_port(address: &str) -> u16 {
-    let listener = TcpListener::bind((address, 0));
-    listener
-        .and_then(|listener| listener.local_addr())
-        .unwrap_or_else(|error| panic!("{address}: {error}"))
-        .port()
 }
 
 const KEY: &str = "devkey";
