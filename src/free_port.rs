@@ -31,6 +31,7 @@ pub(crate) fn free_port(address: &str) -> io::Result<u16> {
     Err(refusal.expect("there are ports to try"))
 }
 
-const PORTS: std::ops::Range<u16> = 10_000..20_000;
+/// Browsers refuse 10080.
+const PORTS: std::ops::Range<u16> = 11_000..20_000;
 /// As many as a process may want.
 const STRIDE: u32 = 97;

@@ -78,6 +78,12 @@ pub(crate) struct Rtc {
     pub(crate) log: Log,
 }
 
+impl Rtc {
+    fn free_port(&self) -> u16 {
+        free_port(self.address).unwrap_or_else(|error| panic!("{}: {error}", self.address))
+    }
+}
+
 /// What a server writes down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Log {
@@ -99,16 +105,16 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server in this network.
     pub(crate) fn start(name: &str, rtc: &Rtc) -> Self {
-        let ports = [0; 3].map(|_| free_port(rtc.address).expect("a free port"));
+        let ports = [0; 3].map(|_| rtc.free_port());
         Self::start_on(name, rtc, ports, "", Command::new(variable("LIVEKIT_SERVER")))
     }
 
     /// Starts a server that relays by itself.
     pub(crate) fn start_with_relay(name: &str, rtc: &Rtc) -> Self {
-        let ports = [0; 3].map(|_| free_port(rtc.address).expect("a free port"));
+        let ports = [0; 3].map(|_| rtc.free_port());
         let relay = format!(
             "turn: {{enabled: true, udp_port: {}, allow_restricted_peer_cidrs: [\"127.0.0.0/8\"]}}\n",
-            free_port(rtc.address).expect("a free port")
+            rtc.free_port()
         );
         Self::start_on(name, rtc, ports, &relay, Command::new(variable("LIVEKIT_SERVER")))
     }
