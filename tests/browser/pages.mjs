@@ -18,7 +18,8 @@ import { chromium } from "playwright-core";
 import { FAILURE, statesOfForms, statesOfLists, statesOfScripts } from "./states.mjs";
 
 const SCRIPT_BYTES_MAX = 250_000;
-const PATIENCE_MS = 15_000;
+/** Builds and machines are shared: what comes, comes by then. */
+const PATIENCE_MS = 60_000;
 const SIZES = { phone: [360, 740], tablet: [820, 1180], desktop: [1440, 900] };
 
 const base = process.env.BASE;
@@ -191,15 +192,11 @@ async function readsByLink(link) {
   const token = link.split("#share=")[1];
   const addresses = [];
   page.on("request", (request) => addresses.push(`${request.url()} ${request.headers().referer ?? ""}`));
-  let isSlow = true;
-  await page.route("**/api/lectures/*", async (route) => {
-    if (isSlow) await page.waitForTimeout(1000);
-    await route.fallback();
-  });
+  const letGo = await holdBack(page, "**/api/lectures/*");
   const opened = await page.goto(link);
   assert.match(opened.headers()["x-robots-tag"], /noindex/);
   await page.getByText("Loading…").first().waitFor();
-  isSlow = false;
+  letGo();
   await page.getByRole("heading", { name: "Transcript" }).waitFor();
   await page.getByRole("heading", { name: "Summary" }).waitFor();
   await person.look("shared");
@@ -338,13 +335,11 @@ async function states() {
   const person = await newPerson();
   const { page } = person;
   await person.logIn(given.email);
-  await page.route("**/api/lectures", async (route) => {
-    await page.waitForTimeout(1500);
-    await route.fallback();
-  });
+  const letGo = await holdBack(page, "**/api/lectures");
   await page.getByRole("link", { name: "Lectures" }).click();
   await page.getByText("Loading…").waitFor();
   await person.look("lectures-loading", { looksOnly: true });
+  letGo();
   await page.getByRole("link", { name: given.title }).waitFor();
 
   person.expect(/status of 404/);
@@ -453,13 +448,11 @@ async function governs({ page, look, expect }) {
   await page.getByRole("button", { name: "Share" }).waitFor();
 
   // What the accounts show while they wait.
-  await page.route("**/api/admin/users*", async (route) => {
-    await page.waitForTimeout(1000);
-    await route.fallback();
-  });
+  const letGo = await holdBack(page, "**/api/admin/users*");
   await page.goto(`${base}/admin`);
   const part = page.locator("section", { has: page.getByRole("heading", { name: "Accounts" }) });
   await part.getByText("Loading…").waitFor();
+  letGo();
   await rows.first().waitFor();
   await page.unroute("**/api/admin/users*");
   done("users");
@@ -543,6 +536,19 @@ async function newPerson() {
       assert.deepEqual(problems, [], "scripts fail, or are stopped");
     },
   };
+}
+
+/** Keeps these calls waiting; the function that comes back lets them go, and all later ones. */
+async function holdBack(page, addresses) {
+  let letGo;
+  const allowed = new Promise((resolve) => {
+    letGo = resolve;
+  });
+  await page.route(addresses, async (route) => {
+    await allowed;
+    await route.fallback();
+  });
+  return letGo;
 }
 
 /** What is to be seen has no violation of the rules that axe knows, by day and by night; a phone scrolls down only. */
